@@ -1,0 +1,5 @@
+"""``python -m streamlab`` is the shell command ``streamlab``."""
+
+from streamlab.cli import main
+
+main()

@@ -1,0 +1,51 @@
+"""Real servers for the tests: one a version and session; a key of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import pytest
+from support import NEWEST, OLDEST, VERSIONS
+
+from streamlab.server import RedisServer
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_server_of_the_readers():
+    """A reader's own server is never a test's: the variables are taken out for the session."""
+    for name in ("STREAMLAB_REDIS_URL", "STREAMLAB_REDIS_SERVER"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def server(request):
+    """A running server of each version; a missing one is an error, never a skip."""
+    with RedisServer(request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def newest():
+    with RedisServer(NEWEST) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def oldest():
+    with RedisServer(OLDEST) as running:
+        yield running
+
+
+@pytest.fixture
+def r(server):
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def key():
+    """A key that no other test uses."""
+    return f"tasks-{os.getpid()}-{next(_numbers)}"

@@ -1,0 +1,41 @@
+"""What several test files need: versions, polling, running the package as a process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from streamlab.server import found_redis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parents[1]
+NEWEST, OLDEST = "8.10.2", "6.2.14"
+
+# 7.0 is tested where a distribution's package brings it; the other two are installed by `make test`.
+VERSIONS = [NEWEST, OLDEST] + ["7.0"] * any(b.version.startswith("7.0.") for b in found_redis())
+
+
+def poll(ask: Callable[[], T], *, timeout_s: float = 10.0, what: str = "it") -> T:
+    """Ask until the answer is true, and return it; fail after `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := ask()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {timeout_s} s"
+        time.sleep(0.005)
+    return answer
+
+
+def run_python(*args: str, timeout_s: float = 60.0, **options) -> subprocess.CompletedProcess[str]:
+    """Run this Python with `args` in the project's root, and return what it printed."""
+    options = {"cwd": ROOT, "capture_output": True, "text": True, "check": False} | options
+    return subprocess.run([sys.executable, *args], timeout=timeout_s, **options)
+
+
+def streamlab(*args: str, **options) -> subprocess.CompletedProcess[str]:
+    """Run the shell command ``streamlab`` with `args`."""
+    return run_python("-m", "streamlab", *args, **options)
