@@ -22,6 +22,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamlab.queue.task import Task
+
 
 class StreamlabError(Exception):
     """The root: catch this to catch everything the package raises by itself."""
@@ -72,11 +79,22 @@ class NameInUseError(QueueError):
 
 
 class NotEnqueuedError(QueueError):
-    """No connection could be made: the task is definitely not on the stream."""
+    """A task is definitely not on the stream; `enqueued` has those sent before it that are."""
+
+    def __init__(self, message: str, *, enqueued: Sequence[Task] = ()) -> None:
+        super().__init__(message)
+        self.enqueued = list(enqueued)
 
 
 class OutcomeUnknownError(QueueError):
-    """The XADD was sent and no reply came: the task may or may not be on the stream."""
+    """The XADD was sent and no reply came: the tasks of `task_ids` may or may not be there."""
+
+    def __init__(
+        self, message: str, *, task_ids: tuple[str, ...], enqueued: Sequence[Task] = ()
+    ) -> None:
+        super().__init__(message)
+        self.task_ids = task_ids
+        self.enqueued = list(enqueued)
 
 
 class PayloadError(QueueError):

@@ -1,0 +1,144 @@
+"""A thread beside the worker: it keeps the worker's name, and wakes the worker up to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import secrets
+import signal
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+import redis
+from redis.exceptions import LockError
+
+from streamlab.errors import NameInUseError
+from streamlab.queue.connection import same_pool
+
+if TYPE_CHECKING:
+    from streamlab.queue.task_queue import TaskQueue
+
+#: How long a killed worker's name stays taken, in ms.
+LEASE_MS = 10_000
+
+
+def unique_name() -> str:
+    """A consumer name nobody else has: host, process id, and a random part."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def lease_key(stream: str, group: str, name: str) -> str:
+    """The key of a name's lease; its hash tag puts it on the stream's shard of a cluster."""
+    tagged = stream if "{" in stream else f"{{{stream}}}"
+    return f"{tagged}:{group}:lease:{name}"
+
+
+class Attendant:
+    """Holds the lease on a consumer name while its context lasts, and carries a wish to stop.
+
+    The lease is redis-py's `Lock` (SET NX PX with a random token; renewed and released by a
+    script that checks the token). It is renewed at a third of its length.
+
+    Parameters
+    ----------
+    tasks
+        The queue whose group the name belongs to.
+    name
+        The consumer's name.
+    lease_ms
+        Length of the lease in ms, > 0.
+    grace_ms
+        How long a running handler may go on after the wish to stop, in ms, >= 0.
+    """
+
+    def __init__(self, tasks: TaskQueue, name: str, *, lease_ms: int, grace_ms: int) -> None:
+        self._client = redis.Redis.from_pool(same_pool(tasks.client))
+        self._name, self._group = name, tasks.group
+        self._lease = self._client.lock(
+            lease_key(tasks.stream, tasks.group, name), timeout=lease_ms / 1000, thread_local=False
+        )
+        self._lease_s, self._grace_s = lease_ms / 1000, grace_ms / 1000
+        # SimpleQueue.put may be called from a signal handler; Event.set may deadlock there.
+        self._wishes: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._attend, name=f"lease of {name}", daemon=True)
+        self._worker_thread = threading.get_ident()
+        self.stopping = False
+        self.grace_over = False
+        self.in_handler = False
+        self.lost = False
+        self.blocked_client_id: int | None = None
+
+    def __enter__(self) -> Self:
+        if not self._lease.acquire(blocking=False):
+            left_ms = max(0, int(self._client.pttl(self._lease.name)))
+            self._client.close()
+            msg = (
+                f"the name {self._name!r} in group {self._group!r} belongs to a live worker: "
+                f"leave out name= for a unique one, or wait until its lease has run out "
+                f"(in {left_ms} ms unless it is renewed)"
+            )
+            raise NameInUseError(msg)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wishes.put("end")
+        self._thread.join()
+        with contextlib.suppress(LockError, redis.ConnectionError, redis.TimeoutError):
+            self._lease.release()  # if this fails the lease runs out by itself
+        self._client.close()
+
+    def stop(self) -> None:
+        """Ask the worker to stop; safe in a signal handler and from any thread."""
+        self.stopping = True
+        self._wishes.put("stop")
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, though not past a wish to stop by more than 50 ms."""
+        until = time.monotonic() + seconds
+        while not self.stopping and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+
+    def _attend(self) -> None:
+        wish = ""
+        while wish != "end":
+            try:
+                wish = self._wishes.get(timeout=self._lease_s / 3)
+            except queue.Empty:
+                self._renew()
+            if wish == "stop":
+                wish = self._end_blocked_read()
+
+    def _renew(self) -> None:
+        try:
+            self._lease.reacquire()
+        except (redis.ConnectionError, redis.TimeoutError):
+            return  # the next renewal comes before the lease has run out
+        except LockError:
+            # It ran out: we were stopped for long, or the server forgot. Ours again if it is free.
+            with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+                self.lost = not self._lease.acquire(blocking=False)
+
+    def _end_blocked_read(self) -> str:
+        """Wake the worker with CLIENT UNBLOCK until it has ended, or its grace has."""
+        deadline = time.monotonic() + self._grace_s
+        while True:
+            # Repeated, since the worker may be just about to block. A user who may not unblock
+            # (an ACL) waits out the read's BLOCK, a few seconds at most.
+            if self.blocked_client_id is not None:
+                with contextlib.suppress(redis.RedisError):
+                    self._client.client_unblock(self.blocked_client_id)
+            self._renew()
+            try:
+                wish = self._wishes.get(timeout=0.05)
+            except queue.Empty:
+                wish = ""
+            if wish == "end":
+                return wish
+            if time.monotonic() >= deadline and not self.grace_over:
+                self.grace_over = True
+                if self._worker_thread == threading.main_thread().ident:
+                    signal.pthread_kill(self._worker_thread, signal.SIGTERM)  # stop.py hears it

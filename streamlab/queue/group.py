@@ -1,0 +1,55 @@
+"""The consumer group, and the server's errors about it in the package's words."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+import redis
+
+from streamlab.errors import BadArgumentError, GroupMissingError, WrongTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def server_errors(stream: str, group: str) -> Iterator[None]:
+    """Turn NOGROUP and WRONGTYPE into errors that name the key and the next step."""
+    try:
+        yield
+    except redis.ResponseError as exc:
+        if str(exc).startswith("NOGROUP"):
+            msg = f"no group {group!r} on stream {stream!r}: call queue.ensure_group() first"
+            raise GroupMissingError(msg) from exc
+        if str(exc).startswith("WRONGTYPE"):
+            msg = (
+                f"the key {stream!r} is not a stream: choose another name, or look at TYPE {stream}"
+            )
+            raise WrongTypeError(msg) from exc
+        raise
+
+
+def ensure_group(client: redis.Redis, stream: str, group: str, start: str) -> bool:
+    """XGROUP CREATE … MKSTREAM; whether it was made now.
+
+    Raises
+    ------
+    BadArgumentError
+        If `start` is not ``"0"``, ``"$"`` or an entry id.
+    WrongTypeError
+        If the key holds something else than a stream.
+    """
+    if not isinstance(start, str) or not re.fullmatch(r"\$|\d{1,20}(-\d{1,20})?", start):
+        msg = f"start must be '0', '$' or an entry id such as '1-1', got {start!r}"
+        raise BadArgumentError(msg)
+    try:
+        with server_errors(stream, group):
+            client.xgroup_create(stream, group, id=start, mkstream=True)
+    except redis.ResponseError as exc:
+        # Only the first word is a promise of the protocol; the text has changed between versions.
+        if not str(exc).startswith("BUSYGROUP"):
+            raise
+        return False
+    return True

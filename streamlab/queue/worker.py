@@ -1,0 +1,129 @@
+"""The consuming side: a handler, its settings, and their bounds; the loop is in `shift`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streamlab.errors import BadArgumentError
+from streamlab.queue.attendant import LEASE_MS, Attendant, unique_name
+from streamlab.queue.bounds import block_within, check_whole
+from streamlab.queue.shift import Shift, WorkerReport
+from streamlab.queue.stop import stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from streamlab.queue.task import Task
+    from streamlab.queue.task_queue import TaskQueue
+
+
+class Worker:
+    """Runs a handler on each task of a queue, at least once.
+
+    It begins with what it held under this name before (drain), goes on with what the dead left
+    behind (sweep), then reads new tasks; it sweeps again about every half `min_idle_ms`.
+    Acknowledgements travel with the next blocking read, in one round trip.
+
+    Parameters
+    ----------
+    queue
+        The `TaskQueue` to serve.
+    handler
+        Called with each `Task`. Returning means done; an exception means "again, later".
+    name
+        The consumer's name; None for a unique one. Two live workers cannot have the same.
+    batch
+        The largest number of entries read at once (COUNT), 1 to 10,000. Fewer are read while
+        handlers take so long that a batch could not be done within half of `min_idle_ms`.
+    min_idle_ms
+        An entry that nobody touched for so long is taken over from its owner, in ms, >= 1. It
+        must be longer than the longest handler, or a live task is run twice.
+    block_ms
+        How long a read waits for new entries, in ms, >= 1, below the client's socket timeout;
+        None derives it from that.
+    lease_ms
+        For how long after its death the name is kept from others, in ms, >= 100.
+    grace_ms
+        For how long a running handler may go on after SIGTERM or SIGINT, in ms, >= 0.
+
+    Raises
+    ------
+    BadArgumentError
+        A parameter is out of its bounds or of the wrong type.
+    """
+
+    def __init__(
+        self,
+        queue: TaskQueue,
+        handler: Callable[[Task], object],
+        *,
+        name: str | None = None,
+        batch: int = 10,
+        min_idle_ms: int = 30_000,
+        block_ms: int | None = None,
+        lease_ms: int = LEASE_MS,
+        grace_ms: int = 10_000,
+    ) -> None:
+        if not callable(handler):
+            msg = f"handler must be callable with a Task, got {handler!r}"
+            raise BadArgumentError(msg)
+        if name is not None and (not isinstance(name, str) or not name):
+            msg = f"name must be None or text of at least one character, got {name!r}"
+            raise BadArgumentError(msg)
+        self.queue, self.handler, self.name = queue, handler, name or unique_name()
+        self.min_idle_ms = check_whole("min_idle_ms", min_idle_ms, at_least=1)
+        self._lease_ms = check_whole("lease_ms", lease_ms, at_least=100)
+        self._grace_ms = check_whole("grace_ms", grace_ms, at_least=0)
+        self.block_ms = block_within(queue.client, block_ms)
+        self.batch = check_whole("batch", batch, at_least=1, at_most=10_000)
+        self._attendant: Attendant | None = None
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name!r} of {self.queue!r}>"
+
+    def stop(self) -> None:
+        """Ask a running worker to stop, from any thread: it finishes the task it is at."""
+        if self._attendant is not None:
+            self._attendant.stop()
+
+    def run(self, *, max_tasks: int | None = None, idle_ms: int | None = None) -> WorkerReport:
+        """Work until stopped, or until a bound is reached.
+
+        SIGTERM and SIGINT stop it gracefully: it reads no more, finishes the task it is at (for
+        at most `grace_ms`), acknowledges what is done, and leaves the rest pending for others. A
+        second signal raises KeyboardInterrupt at once. At the end the consumer is removed from the
+        group (XGROUP DELCONSUMER, by a script) unless it still holds entries.
+
+        A lost connection is made again, with growing, jittered pauses, and the worker begins anew
+        with what it held; tasks it had finished are acknowledged, not run again.
+
+        Parameters
+        ----------
+        max_tasks
+            Return after so many calls of the handler, >= 1; None for no bound.
+        idle_ms
+            Return when no task came for so long, in ms, >= 1; None to wait for ever.
+
+        Raises
+        ------
+        NameInUseError
+            Another live worker has this name.
+        GroupMissingError
+            The group was destroyed, or the key deleted, while it ran.
+        WrongTypeError
+            The key is not a stream.
+        """
+        for what, value in (("max_tasks", max_tasks), ("idle_ms", idle_ms)):
+            if value is not None:
+                check_whole(what, value, at_least=1)
+        attendant = Attendant(
+            self.queue, self.name, lease_ms=self._lease_ms, grace_ms=self._grace_ms
+        )
+        shift = Shift(self, attendant, max_tasks, idle_ms)
+        with attendant, stop_on_signals(attendant):
+            self._attendant = attendant
+            try:
+                shift.work()
+            finally:
+                self._attendant = None
+        return shift.report()
