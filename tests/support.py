@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -11,13 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 from streamlab.server import found_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 NEWEST, OLDEST = "8.10.2", "6.2.14"
 
-# 7.0 is tested where a distribution's package brings it; the other two are installed by `make test`.
+# 7.0 is tested where a distribution's package brings it; `make test` installs the other two.
 VERSIONS = [NEWEST, OLDEST] + ["7.0"] * any(b.version.startswith("7.0.") for b in found_redis())
 
 
@@ -39,3 +41,37 @@ def run_python(*args: str, timeout_s: float = 60.0, **options) -> subprocess.Com
 def streamlab(*args: str, **options) -> subprocess.CompletedProcess[str]:
     """Run the shell command ``streamlab`` with `args`."""
     return run_python("-m", "streamlab", *args, **options)
+
+
+@contextlib.contextmanager
+def worker_process(
+    server, stream: str, handler: str, *options: str, work_s: float = 0.0
+) -> Iterator[subprocess.Popen[str]]:
+    """``streamlab worker handlers:HANDLER`` on `stream`; its effects go to ``STREAM:effects``."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "streamlab", "worker", f"handlers:{handler}"),
+            *("--stream", stream, "--json", *options),
+        ],
+        cwd=ROOT / "tests",
+        env=os.environ
+        | {
+            "STREAMLAB_REDIS_URL": str(server.url),
+            "EFFECTS": f"{stream}:effects",
+            "WORK_S": str(work_s),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def effects(r, stream: str) -> list[str]:
+    """What the handlers of `worker_process` did, in order."""
+    return r.lrange(f"{stream}:effects", 0, -1)

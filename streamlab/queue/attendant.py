@@ -121,16 +121,20 @@ class Attendant:
             # It ran out: we were stopped for long, or the server forgot. Ours again if it is free.
             with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
                 self.lost = not self._lease.acquire(blocking=False)
+        if self.lost:
+            self._unblock()
+
+    def _unblock(self) -> None:
+        # A user who may not unblock (an ACL) waits out the read's BLOCK, a few seconds at most.
+        if self.blocked_client_id is not None:
+            with contextlib.suppress(redis.RedisError):
+                self._client.client_unblock(self.blocked_client_id)
 
     def _end_blocked_read(self) -> str:
         """Wake the worker with CLIENT UNBLOCK until it has ended, or its grace has."""
         deadline = time.monotonic() + self._grace_s
         while True:
-            # Repeated, since the worker may be just about to block. A user who may not unblock
-            # (an ACL) waits out the read's BLOCK, a few seconds at most.
-            if self.blocked_client_id is not None:
-                with contextlib.suppress(redis.RedisError):
-                    self._client.client_unblock(self.blocked_client_id)
+            self._unblock()  # repeated, since the worker may be just about to block
             self._renew()
             try:
                 wish = self._wishes.get(timeout=0.05)

@@ -41,11 +41,9 @@ def read_depth(client: redis.Redis, stream: str, group: str) -> QueueDepth:
 
     A group that does not exist yet counts as one at the stream's beginning: all is lag.
     """
-    with client.pipeline(transaction=True) as pipe:
-        pipe.xlen(stream)
-        pipe.exists(stream)
-        length, exists = pipe.execute()
-    info = replies.find_group(client.xinfo_groups(stream) if exists else [], group)
+    length = client.xlen(stream)
+    groups = client.xinfo_groups(stream) if client.exists(stream) else []
+    info = replies.find_group(groups, group)
     if info is None:
         return QueueDepth(length, length, 0, None)
     pending = int(info["pending"])

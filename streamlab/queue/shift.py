@@ -24,6 +24,8 @@ from streamlab.queue.task import Task
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from redis.connection import ConnectionInterface
+
     from streamlab.queue.attendant import Attendant
     from streamlab.queue.replies import Entry
     from streamlab.queue.worker import Worker
@@ -115,7 +117,7 @@ class Shift:
         queue, name = self._queue, self._worker.name
         with server_errors(queue.stream, queue.group):
             ensure_group(self._client, queue.stream, queue.group, "0")
-            self._attendant.blocked_client_id = self._client.client_id()
+            self._watch_connection()
             self._acknowledge()  # what was finished before the connection was lost
             self._recover(drain(self._client, queue, name, self._count))
             # Workers that start together do not sweep together.
@@ -127,6 +129,20 @@ class Shift:
                 self._failures = 0
                 if time.monotonic() >= self._sweep_due:
                     self._sweep()
+
+    def _watch_connection(self) -> None:
+        """Know the client id of the connection that blocks, also after redis-py renewed it."""
+        pool = self._client.connection_pool
+        connection = pool.get_connection()
+        try:
+            connection.register_connect_callback(self._connected)  # type: ignore[no-untyped-call]
+            self._connected(connection)
+        finally:
+            pool.release(connection)
+
+    def _connected(self, connection: ConnectionInterface) -> None:
+        connection.send_command("CLIENT", "ID")  # type: ignore[no-untyped-call]
+        self._attendant.blocked_client_id = int(connection.read_response())
 
     def _over(self) -> bool:
         if self._attendant.lost:
@@ -158,7 +174,11 @@ class Shift:
                 count=self._count(),
                 block=self._block_ms(),
             )
-            answers = pipe.execute()
+            # redis-py would raise with the whole command in the text; the server's words suffice.
+            answers = pipe.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
         if self._finished:
             self._acknowledged(answers[0])
         return replies.read_entries(answers[-1])

@@ -1,0 +1,435 @@
+"""The consuming side in one process, on a real server of each version."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+from support import poll
+
+from streamlab import RedisServer, TaskQueue, Worker
+from streamlab.errors import BadArgumentError, GroupMissingError, NameInUseError, WrongTypeError
+from streamlab.queue.attendant import lease_key
+
+
+@pytest.fixture
+def queue(r, key):
+    return TaskQueue(r, key)
+
+
+@pytest.fixture
+def done():
+    return []
+
+
+@pytest.fixture
+def handler(done):
+    return lambda task: done.append(task.data)
+
+
+def fail(task):
+    msg = f"no {task.data}"
+    raise RuntimeError(msg)
+
+
+def blocked(client):
+    """Whether some client of this server waits in a blocking command."""
+    return "b" in "".join(c["flags"] for c in client.client_list())
+
+
+def held_by(r, key, consumer):
+    return len(r.xpending_range(key, "workers", "-", "+", 100, consumer))
+
+
+# -- the ordinary course -----------------------------------------------------------------------
+
+
+def test_every_task_is_run_once_in_order_and_acknowledged(queue, handler, done):
+    queue.enqueue_many("abcdefghijklmnopqrstuvwxyz")
+    report = Worker(queue, handler).run(max_tasks=26)
+    assert "".join(done) == "abcdefghijklmnopqrstuvwxyz"
+    assert (report.done, report.failed, report.recovered) == (26, 0, 0)
+    assert queue.depth().pending == 0
+
+
+def test_tasks_that_were_there_before_the_group_are_run(queue, handler, done):
+    queue.enqueue("early")
+    Worker(queue, handler).run(idle_ms=50)
+    assert done == ["early"]
+
+
+def test_a_worker_takes_no_more_than_max_tasks(queue, handler, done):
+    queue.enqueue_many("abcde")
+    Worker(queue, handler, batch=100).run(max_tasks=2)
+    assert done == ["a", "b"]
+    assert queue.depth().pending == 0
+
+
+def test_two_workers_share_the_tasks_and_none_is_run_twice(queue, done):
+    queue.enqueue_many(str(i) for i in range(200))
+    workers = [Worker(queue, lambda task: done.append(task.data), batch=5) for _ in range(2)]
+    threads = [
+        threading.Thread(target=w.run, kwargs={"idle_ms": 100}, daemon=True) for w in workers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done, key=int) == [str(i) for i in range(200)]
+
+
+def test_acks_travel_with_the_next_read(queue, r, handler):
+    """Rule 3: one round trip a batch, seen in the server's own command counts."""
+    queue.enqueue_many(str(i) for i in range(100))
+    r.config_resetstat()
+    Worker(queue, handler, batch=10).run(max_tasks=100)
+    calls = {name[8:]: stat["calls"] for name, stat in r.info("commandstats").items()}
+    assert calls["xack"] <= calls["xreadgroup"]
+    assert calls["xreadgroup"] <= 14  # one drain, one for the first task, then tens
+
+
+def test_a_consumer_that_holds_nothing_leaves_the_group(queue, r, key, handler):
+    queue.enqueue("x")
+    Worker(queue, handler, name="a").run(max_tasks=1)
+    assert r.xinfo_consumers(key, "workers") == []
+    assert not r.exists(lease_key(key, "workers", "a"))
+
+
+def test_names_are_unique(queue, handler):
+    assert len({Worker(queue, handler).name for _ in range(100)}) == 100
+
+
+# -- failing handlers --------------------------------------------------------------------------
+
+
+def test_a_failed_task_stays_pending_and_is_logged_without_its_payload(queue, caplog):
+    queue.enqueue("secret", task_id="t1")
+    report = Worker(queue, lambda _: 1 / 0).run(max_tasks=1)
+    assert (report.done, report.failed) == (0, 1)
+    assert queue.depth().pending == 1
+    assert "task t1 failed; left pending" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_consumer_that_holds_a_failed_task_stays_in_the_group(queue, r, key):
+    queue.enqueue("x")
+    Worker(queue, fail, name="a").run(max_tasks=1)
+    (consumer,) = r.xinfo_consumers(key, "workers")
+    assert (consumer["name"], consumer["pending"]) == ("a", 1)  # else F25: lost
+
+
+def test_a_failed_task_is_run_again_after_min_idle(queue):
+    queue.enqueue("x")
+    attempts = []
+
+    def second_time_lucky(task):
+        attempts.append(time.monotonic())
+        if len(attempts) == 1:
+            fail(task)
+
+    report = Worker(queue, second_time_lucky, min_idle_ms=150).run(max_tasks=2)
+    assert (report.failed, report.done, report.recovered) == (1, 1, 1)
+    assert attempts[1] - attempts[0] >= 0.15
+
+
+def test_one_failing_task_does_not_hold_up_the_others(queue, done):
+    queue.enqueue_many(["bad", "good", "better"])
+    Worker(queue, lambda t: fail(t) if t.data == "bad" else done.append(t.data)).run(max_tasks=3)
+    assert done == ["good", "better"]
+
+
+def test_an_entry_that_is_no_task_never_reaches_the_handler(queue, r, key, handler, done, caplog):
+    r.xadd(key, {"other": "field"}, id="1-1")  # F34
+    queue.enqueue("good")
+    report = Worker(queue, handler).run(max_tasks=1)
+    assert done == ["good"]
+    assert (report.unreadable, queue.depth().pending) == (1, 1)
+    assert "entry 1-1 has no field" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\xff\xfe", b"\x00", b"<script>alert(1)</script>", b"x" * 2**20]
+)
+def test_a_hostile_payload_is_data(queue, r, key, done, payload):
+    r.xadd(key, {"task_id": "t", "data": payload, "created_at": "0"})  # F58
+    Worker(queue, lambda t: done.append(t.data.encode("utf-8", "surrogateescape"))).run(max_tasks=1)
+    assert done == [payload]
+
+
+# -- old work first ----------------------------------------------------------------------------
+
+
+def test_what_this_name_held_before_is_run_first(queue, r, key, handler, done):
+    queue.enqueue_many("abc")
+    queue.ensure_group()
+    r.xreadgroup("workers", "me", {key: ">"}, count=2)  # F10: the reply was lost, say
+    report = Worker(queue, handler, name="me").run(max_tasks=3)
+    assert (done, report.recovered) == (["a", "b", "c"], 2)
+
+
+def test_what_another_abandoned_is_run_after_min_idle(queue, r, key, handler, done):
+    queue.enqueue_many("abc")
+    queue.ensure_group()
+    r.xreadgroup("workers", "dead", {key: ">"})
+    assert Worker(queue, handler, min_idle_ms=10_000).run(idle_ms=50).done == 0  # F26: not yet
+    Worker(queue, handler, min_idle_ms=100).run(max_tasks=3)
+    assert sorted(done) == ["a", "b", "c"]
+    assert queue.depth().pending == 0
+
+
+def test_a_sweep_follows_its_cursor_past_the_head_of_a_long_list(queue, r, key, handler, done):
+    queue.enqueue_many(str(i) for i in range(500))  # F29: one call looks at COUNT * 10 entries
+    queue.ensure_group()
+    entries = r.xreadgroup("workers", "dead", {key: ">"}, count=500)[0][1]
+    fresh = [entry_id for entry_id, _ in entries[:400]]
+    r.xclaim(key, "workers", "dead", 0, [i for i, _ in entries[400:]], idle=60_000)
+    Worker(queue, handler, min_idle_ms=50_000, batch=3).run(max_tasks=100)
+    assert sorted(done, key=int) == [str(i) for i in range(400, 500)]
+    assert held_by(r, key, "dead") == 100 <= len(fresh)  # XPENDING was asked for 100
+
+
+def test_a_pending_entry_that_was_trimmed_is_counted_and_leaves_the_list(queue, r, key, handler):
+    queue.enqueue_many("ab")
+    queue.ensure_group()
+    r.xreadgroup("workers", "dead", {key: ">"})
+    r.xtrim(key, maxlen=0, approximate=False)  # F39
+    assert queue.depth().pending == 2
+    report = Worker(queue, handler, min_idle_ms=1).run(idle_ms=100)
+    assert (report.gone, report.done) == (2, 0)
+    assert queue.depth().pending == 0
+
+
+def test_a_trimmed_entry_of_ones_own_is_counted_and_leaves_the_list(queue, r, key, handler):
+    queue.enqueue("x")
+    queue.ensure_group()
+    r.xreadgroup("workers", "me", {key: ">"})
+    r.xtrim(key, maxlen=0, approximate=False)
+    assert Worker(queue, handler, name="me").run(idle_ms=50).gone == 1
+    assert queue.depth().pending == 0
+
+
+def test_an_ack_that_somebody_else_gave_is_counted(queue, r, key):
+    queue.enqueue("x")
+    report = Worker(queue, lambda t: r.xack(key, "workers", t.entry_id)).run(max_tasks=1)
+    assert (report.done, report.overtaken) == (0, 1)
+
+
+def test_a_task_held_too_long_is_not_begun(queue, done):
+    """The first handler is quick, so that a batch is read; the second outlasts min-idle."""
+    queue.enqueue_many(["quick", "slow"])
+
+    def work(task):
+        time.sleep(0.4 if task.data == "slow" else 0)
+        done.append(task.data)
+
+    report = Worker(queue, work, min_idle_ms=200).run(max_tasks=2)
+    assert done == ["quick", "slow"]
+    assert report.expired == 0  # max_tasks bounds what is read
+    done.clear()
+    queue.enqueue_many(["quick", "slow", "late"])
+    report = Worker(queue, work, min_idle_ms=200).run(idle_ms=20)
+    assert report.expired >= 1
+
+
+def test_slow_tasks_are_read_one_by_one(queue, r, key):
+    """Rule 3: never more than can be held within min-idle."""
+    queue.enqueue_many("abcdef")
+    held = []
+
+    def work(_):
+        held.append(r.xpending(key, "workers")["pending"])
+        time.sleep(0.06)
+
+    Worker(queue, work, min_idle_ms=150, batch=100).run(max_tasks=5)
+    assert max(held) == 1
+
+
+# -- names -------------------------------------------------------------------------------------
+
+
+def test_a_name_in_use_is_refused(queue, handler):
+    queue.enqueue("x")
+    began, go_on = threading.Event(), threading.Event()
+
+    def wait(_):
+        began.set()
+        go_on.wait(10)
+
+    first = threading.Thread(
+        target=Worker(queue, wait, name="a").run, kwargs={"max_tasks": 1}, daemon=True
+    )
+    first.start()
+    assert began.wait(10)
+    with pytest.raises(NameInUseError, match="the name 'a' in group 'workers' belongs to a live"):
+        Worker(queue, handler, name="a").run(idle_ms=50)  # F23
+    go_on.set()
+    first.join()
+    Worker(queue, handler, name="a").run(idle_ms=50)  # free again
+
+
+def test_a_lease_is_renewed_while_a_handler_runs(queue, handler):
+    queue.enqueue("x")
+    refused = []
+
+    def outlast_the_lease(_):
+        time.sleep(0.4)
+        try:
+            Worker(queue, handler, name="a").run(idle_ms=10)
+        except NameInUseError:
+            refused.append(1)
+
+    Worker(queue, outlast_the_lease, name="a", lease_ms=150).run(max_tasks=1)
+    assert refused
+
+
+def test_a_worker_whose_name_was_taken_stops(queue, r, key, handler):
+    worker = Worker(queue, handler, name="a", lease_ms=150)
+    lease = lease_key(key, "workers", "a")
+    caught = []
+
+    def run():
+        try:
+            worker.run()
+        except NameInUseError as exc:
+            caught.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    poll(lambda: r.exists(lease))
+    r.set(lease, "another", px=60_000)
+    queue.enqueue("wakes it up")
+    thread.join(10)
+    assert caught
+
+
+# -- stopping, and trouble ---------------------------------------------------------------------
+
+
+def test_stop_ends_a_blocked_read_at_once(queue, handler):
+    worker = Worker(queue, handler, block_ms=4_000)
+    thread = threading.Thread(target=worker.run, daemon=True)
+    thread.start()
+    poll(lambda: blocked(queue.client), what="the read")
+    started = time.monotonic()
+    worker.stop()
+    thread.join(10)
+    assert time.monotonic() - started < 1.0
+
+
+def test_after_stop_the_task_at_hand_is_finished_and_the_rest_is_left(queue, done):
+    queue.enqueue_many("abc")
+    worker = Worker(queue, lambda task: (done.append(task.data), worker.stop()))
+    report = worker.run()
+    assert (done, report.done) == (["a"], 1)
+
+
+def test_a_worker_survives_a_restart_of_the_server_and_repeats_nothing():
+    with RedisServer(persistence="always") as server:
+        queue = TaskQueue(server.client(), "tasks")
+        queue.enqueue_many(str(i) for i in range(50))
+        done, reports = [], []
+
+        def work(task):
+            done.append(task.data)
+            if len(done) == 25:
+                server.restart()  # F46: while there are entries in hand
+
+        worker = Worker(queue, work, batch=10)
+        thread = threading.Thread(
+            target=lambda: reports.append(worker.run(max_tasks=60)), daemon=True
+        )
+        thread.start()
+        poll(lambda: len(done) == 50)
+        with server.client() as r:
+            poll(lambda: blocked(r))
+        server.kill()  # while it waits
+        server.restart()
+        queue.enqueue_many(str(i) for i in range(50, 60))
+        thread.join(20)
+        assert done == [str(i) for i in range(60)]
+        (report,) = reports
+        assert report.reconnects >= 1
+        assert report.done + report.overtaken == 60  # an XACK's reply may have been cut off
+        assert queue.depth().pending == 0
+
+
+def test_a_destroyed_group_ends_the_worker_with_the_next_step(queue, r, key):
+    queue.enqueue("x")
+    with pytest.raises(GroupMissingError, match=r"call queue\.ensure_group"):
+        Worker(queue, lambda _: r.xgroup_destroy(key, "workers")).run()
+
+
+def test_a_key_of_another_type_ends_the_worker(queue, r, key, handler):
+    r.set(key, "text")
+    with pytest.raises(WrongTypeError, match=key):
+        Worker(queue, handler).run()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("batch", 0, "in 1..10000"),
+        ("batch", True, "in 1..10000"),
+        ("batch", 10_001, "in 1..10000"),
+        ("min_idle_ms", 0, ">= 1"),
+        ("min_idle_ms", -5, ">= 1"),
+        ("min_idle_ms", 1.5, ">= 1"),
+        ("block_ms", 0, ">= 1"),
+        ("block_ms", "10", ">= 1"),
+        ("lease_ms", 99, ">= 100"),
+        ("grace_ms", -1, ">= 0"),
+        ("name", "", "at least one character"),
+        ("name", 7, "at least one character"),
+    ],
+)
+def test_a_setting_out_of_its_bounds_is_refused_with_value_and_rule(newest, setting, value, rule):
+    queue = TaskQueue(newest.client(), "tasks")
+    with pytest.raises(BadArgumentError) as caught:
+        Worker(queue, print, **{setting: value})  # F57
+    assert setting in str(caught.value)
+    assert rule in str(caught.value)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("bound", ["max_tasks", "idle_ms"])
+def test_a_bound_below_one_is_refused(newest, bound):
+    with pytest.raises(BadArgumentError, match=f"{bound} must be a whole number >= 1, got 0"):
+        Worker(TaskQueue(newest.client(), "tasks"), print).run(**{bound: 0})
+
+
+def test_a_handler_that_cannot_be_called_is_refused(newest):
+    with pytest.raises(BadArgumentError, match="handler must be callable with a Task, got 7"):
+        Worker(TaskQueue(newest.client(), "tasks"), 7)
+
+
+def test_block_is_derived_from_the_socket_timeout_or_refused(newest):
+    def worker(timeout_s, block_ms=None):
+        client = newest.client(socket_timeout=timeout_s)
+        return Worker(TaskQueue(client, "tasks"), print, block_ms=block_ms)
+
+    assert worker(3).block_ms == 2_500  # F45
+    assert worker(0.2).block_ms == 100
+    assert worker(None).block_ms == 5_000
+    with pytest.raises(BadArgumentError, match=r"block_ms must be <= socket_timeout - 500 ms"):
+        worker(3, block_ms=3_000)
+    default = Worker(TaskQueue(newest.client(), "tasks"), print)
+    assert default.block_ms == 4_500  # redis-py 8 waits for 5 s unless told
+
+
+def test_a_lost_connection_is_logged_without_the_password(caplog):
+    caplog.set_level(logging.DEBUG)
+    with RedisServer(tcp=True) as server:
+        queue = TaskQueue(server.client(), "tasks")
+        worker = Worker(queue, print, min_idle_ms=100)
+        thread = threading.Thread(target=worker.run, daemon=True)
+        thread.start()
+        poll(lambda: worker._attendant and worker._attendant.blocked_client_id)
+        server.kill()
+        poll(lambda: "again in" in caplog.text)
+        worker.stop()
+        thread.join(10)
+        assert server._password
+        assert server._password not in caplog.text + repr(worker) + repr(queue) + repr(queue.client)
