@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 from support import NEWEST, OLDEST, VERSIONS
@@ -43,6 +45,13 @@ def oldest():
 def r(server):
     with server.client() as client:
         yield client
+
+
+@pytest.fixture
+def short_path():
+    """A folder whose path leaves room for a unix socket, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="s-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

