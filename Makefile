@@ -52,7 +52,7 @@ test: $(READY)
 
 bench: $(READY)
 	@$(RUN) streamlab redis install || $(RUN) streamlab redis path
-	@$(RUN) streamlab bench --consumers 1,2,4 --seconds 2 --repeats 3 --work-ms 2 --out loadtests/results/latest $(ARGS)
+	@$(RUN) streamlab bench --consumers 1,2,4 --seconds 1.5 --repeats 3 --work-ms 1 --out loadtests/results/latest $(ARGS)
 
 lint: $(READY)
 	@$(RUN) ruff check
