@@ -171,7 +171,8 @@ def test_an_interrupt_ends_redis_cli_and_its_connection(redis, r, key, command):
         redis("%redis " + command.format(key=key))
     thread.join()
     assert children() == []
-    poll(lambda: len(connections()) == before, what="the end of the connection")
+    # <=, since a connection of an earlier test may have ended meanwhile.
+    poll(lambda: len(connections()) <= before, what="the end of the connection")
 
 
 def test_what_is_published_is_printed_while_it_comes(server, r, key):
