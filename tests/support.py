@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -75,3 +77,37 @@ def worker_process(
 def effects(r, stream: str) -> list[str]:
     """What the handlers of `worker_process` did, in order."""
     return r.lrange(f"{stream}:effects", 0, -1)
+
+
+@contextlib.contextmanager
+def reply_lost_once(server, folder: Path, command: bytes) -> Iterator[Path]:
+    """A unix socket in front of `server` that cuts the connection instead of a reply, once.
+
+    The first `command` reaches the server, and its reply never comes back; all else passes.
+    """
+    path = folder / "cut.sock"
+    armed = [command]
+
+    def serve(client: socket.socket) -> None:
+        with client, socket.socket(socket.AF_UNIX) as upstream:
+            upstream.connect(str(server.socket))
+            while request := client.recv(65536):
+                upstream.sendall(request)
+                reply = upstream.recv(65536)
+                if armed and armed[0] in request:
+                    armed.clear()
+                    return
+                client.sendall(reply)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):  # the listener is closed at the end
+            while True:
+                threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        threading.Thread(target=accept, daemon=True).start()
+        yield path
+        listener.shutdown(socket.SHUT_RDWR)
+        assert not armed, f"{command!r} never came"
