@@ -39,6 +39,10 @@ $(READY): pyproject.toml constraints.txt
 	        sleep 1; \
 	    done; [ -t 1 ] && echo; \
 	    wait $$pip || { tail -n 15 .venv/setup.log; echo "pip failed; all it said: .venv/setup.log"; exit 1; }
+	@# No question about news and updates over the first lesson.
+	@mkdir -p .venv/share/jupyter/lab/settings
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
+	    > .venv/share/jupyter/lab/settings/overrides.json
 	@touch $@
 
 lab: $(READY)
@@ -66,7 +70,8 @@ format: $(READY)
 	@$(RUN) ruff format
 
 notebooks: $(READY)
-	@echo "to be filled"
+	@$(RUN) streamlab redis install
+	@.venv/bin/python tests/store_outputs.py $(ARGS)
 
 clean:
 	rm -rf .venv .ruff_cache .mypy_cache .pytest_cache .hypothesis loadtests/results
