@@ -1,0 +1,331 @@
+"""The notebooks run as stored, on every server, and keep the contract with their reader."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import random
+import re
+import shutil
+import string
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nbformat
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from store_outputs import KERNEL, NOTEBOOKS, SANITIZE, all_notebooks, masked, store
+from support import NEWEST, OLDEST, VERSIONS
+
+from streamlab.server import CAPABILITIES, RedisServer, capabilities_of, find_redis
+
+PATHS = all_notebooks()
+SEED = int(os.environ.get("STREAMLAB_TEST_SEED", random.randrange(2**32)))
+CONTRACT = [
+    "What you will do",
+    "What you will learn",
+    "What you need",
+    "On your own",
+    "In practice",
+]
+
+each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook):
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def python_of(cell):
+    """The syntax tree of a cell, its magics turned into calls."""
+    return ast.parse(TransformerManager().transform_cell(cell.source))
+
+
+def texts_of(cell):
+    """Each stored text of a cell: (the dictionary it is in, its key)."""
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            yield output, "text"
+        for kind in output.get("data", ()):
+            if kind.startswith("text/"):
+                yield output.data, kind
+
+
+@pytest.fixture
+def run_in_child(tmp_path):
+    """Run Python in a copy of the notebooks, away from the reader's own settings of Jupyter."""
+    folder = shutil.copytree(
+        NOTEBOOKS, tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*", "__pycache__")
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    own = {
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+    }
+
+    def run(*args, **env):  # noqa: ANN002
+        return subprocess.run(
+            [sys.executable, "-m", *map(str, args)],
+            cwd=folder,
+            env=os.environ | own | env,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+
+    return run
+
+
+def compare(run_in_child, path, *options):  # noqa: ANN002
+    """Run a copied notebook under nbval; the cells that failed, and what was printed."""
+    report = path.with_suffix(".xml")
+    done = run_in_child(
+        *("pytest", "--nbval", f"--nbval-sanitize-with={SANITIZE}", "--nbval-cell-timeout=60"),
+        *(f"--junitxml={report}", "--color=no", *options, path),
+        STREAMLAB_REDIS_SERVER=str(find_redis(NEWEST).server),
+    )
+    cases = ET.parse(report).getroot().iter("testcase")  # noqa: S314 - our own file
+    failed = [
+        int(case.get("name").removeprefix("Cell "))
+        for case in cases
+        if case.find("failure") is not None or case.find("error") is not None
+    ]
+    return failed, done
+
+
+def execute(run_in_child, path, into, **env):
+    """Run a notebook and return it with the outputs that it had this time."""
+    done = run_in_child(
+        *("nbconvert", "--to", "notebook", "--execute", "--log-level=ERROR"),
+        *("--output-dir", into, path),
+        **env,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    notebook = read(into / path.name)
+    for cell in code_cells(notebook):
+        assert not [o for o in cell.outputs if o.output_type == "error"], cell.source
+    return notebook
+
+
+# -- they run as stored ------------------------------------------------------------------------
+
+
+@each
+def test_a_notebook_alone_repeats_its_stored_outputs(path, run_in_child, tmp_path):
+    copy = tmp_path / "notebooks" / path.relative_to(NOTEBOOKS)
+    failed, done = compare(run_in_child, copy)
+    assert failed == [], done.stdout[-6000:]
+    assert done.returncode == pytest.ExitCode.OK, done.stdout[-6000:]
+
+
+def corrupt(notebook, rng):
+    """Change one letter of one stored text, not one that a mask covers; the number of its cell."""
+    places = [
+        (number, holder, key, at)
+        for number, cell in enumerate(code_cells(notebook))
+        for holder, key in texts_of(cell)
+        for at, character in enumerate(holder[key])
+        if character in string.ascii_letters
+    ]
+    while True:
+        number, holder, key, at = rng.choice(places)
+        text = holder[key]
+        changed = text[:at] + ("X" if text[at] != "X" else "Y") + text[at + 1 :]
+        if masked(changed) != masked(text):
+            holder[key] = changed
+            return number
+
+
+@each
+def test_a_corrupted_output_is_found_at_its_cell(path, run_in_child, tmp_path):
+    print(f"STREAMLAB_TEST_SEED={SEED}")
+    copy = tmp_path / "notebooks" / path.relative_to(NOTEBOOKS)
+    notebook = read(copy)
+    corrupted = corrupt(notebook, random.Random(SEED))
+    nbformat.write(notebook, copy)
+    failed, done = compare(run_in_child, copy, "--exitfirst")
+    assert failed == [corrupted], done.stdout[-6000:]
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+
+
+def test_storing_outputs_twice_changes_nothing(tmp_path):
+    shortest = min(PATHS, key=lambda path: path.stat().st_size)
+    copy = Path(shutil.copy(shortest, tmp_path))
+    assert not store(copy)
+    assert copy.read_bytes() == shortest.read_bytes()
+
+
+# -- on other servers --------------------------------------------------------------------------
+
+
+OLDER = [
+    pytest.param(path, version, id=f"{path.stem}-{version}")
+    for path in PATHS
+    for version in VERSIONS
+    if version != NEWEST and set(read(path).metadata.streamlab.needs) <= capabilities_of(version)
+]
+
+
+@pytest.mark.parametrize(("path", "version"), OLDER)
+def test_a_notebook_runs_on_an_older_redis_and_says_what_differs(
+    path, version, run_in_child, tmp_path
+):
+    binary = find_redis(version)
+    notebook = execute(
+        run_in_child, path, tmp_path / "out", STREAMLAB_REDIS_SERVER=str(binary.server)
+    )
+    # The lag is missing in every picture before 7.0; a notebook that has pictures says so.
+    if version == OLDEST and any("show(r" in cell.source for cell in code_cells(notebook)):
+        shown = [holder[key] for cell in code_cells(notebook) for holder, key in texts_of(cell)]
+        assert any(f"this one is {binary.version}" in text for text in shown)
+
+
+@pytest.fixture(scope="module")
+def readers_own():
+    with RedisServer(NEWEST, tcp=True) as server:
+        yield server
+
+
+@each
+def test_on_the_readers_own_redis_a_notebook_cleans_up_and_tells_no_password(
+    path, readers_own, run_in_child, tmp_path
+):
+    if "RedisServer(" in json.dumps(read(path)):
+        pytest.skip("its lesson kills or restarts a server, and that is always a private one")
+    with readers_own.client() as r:
+        r.set("the readers key", "kept")
+        execute(run_in_child, path, tmp_path / "out", STREAMLAB_REDIS_URL=str(readers_own.url))
+        assert r.keys() == ["the readers key"]
+        assert r.get("the readers key") == "kept"
+    password = r.connection_pool.connection_kwargs["password"]
+    assert password not in (tmp_path / "out" / path.name).read_text()
+
+
+# -- what is stored ----------------------------------------------------------------------------
+
+
+@each
+def test_stored_outputs_hold_no_error_no_warning_and_no_path_of_a_machine(path):
+    for cell in code_cells(read(path)):
+        kinds = {output.output_type for output in cell.outputs}
+        names = {output.get("name") for output in cell.outputs}
+        assert "error" not in kinds, cell.source
+        assert "stderr" not in names, cell.source
+        for holder, key in texts_of(cell):
+            assert not re.search(r"(?<!\w)/(home|root|tmp|Users|private|var)/", holder[key])
+
+
+@each
+def test_execution_counts_are_those_of_one_run_from_top_to_bottom(path):
+    cells = code_cells(read(path))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        for output in cell.outputs:
+            assert output.get("execution_count", cell.execution_count) == cell.execution_count
+
+
+def shows_something(cell):
+    if re.search(r"^\s*%%?redis\b", cell.source, re.MULTILINE):
+        return True
+    last = python_of(cell).body[-1]
+    return isinstance(last, ast.Expr) and (
+        isinstance(last.value, ast.Name)
+        or (isinstance(last.value, ast.Call) and ast.unparse(last.value.func) == "show")
+    )
+
+
+@each
+def test_every_cell_that_shows_a_reply_has_it_stored(path):
+    for cell in code_cells(read(path)):
+        assert cell.outputs or not shows_something(cell), cell.source
+
+
+@each
+def test_metadata_holds_nothing_that_changes_from_run_to_run(path):
+    notebook = read(path)
+    nbformat.validate(notebook)  # a repeated cell id is a warning, and warnings are errors here
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.keys() == {"kernelspec", "language_info", "streamlab"}
+    assert notebook.metadata.kernelspec == KERNEL
+    assert notebook.metadata.language_info == {"name": "python"}
+    assert notebook.metadata.streamlab.keys() == {"needs"}
+    assert set(notebook.metadata.streamlab.needs) <= {c.name for c in CAPABILITIES}
+    for cell in notebook.cells:
+        assert re.fullmatch(r"[a-z]+(-[a-z0-9]+)*", cell.id), cell.id
+        assert not re.fullmatch(r"[0-9a-f]{8}", cell.id), f"{cell.id} was chosen at random"
+        assert cell.metadata.keys() <= {"tags"}
+
+
+# -- the contract with the reader --------------------------------------------------------------
+
+
+@each
+def test_a_notebook_says_what_it_is_for_and_ends_with_practice(path):
+    headings = re.findall(r"^## (.+)$", prose(read(path)), re.MULTILINE)
+    assert [heading for heading in headings if heading in CONTRACT] == CONTRACT
+    assert headings[:3] == CONTRACT[:3]
+    assert headings[-2:] == CONTRACT[-2:]
+
+
+@each
+def test_one_cell_the_first_imports_everything(path):
+    cells = code_cells(read(path))
+    importing = [
+        number
+        for number, cell in enumerate(cells)
+        if any(isinstance(n, ast.Import | ast.ImportFrom) for n in ast.walk(python_of(cell)))
+    ]
+    assert importing == [0]
+
+
+@each
+def test_no_cell_is_longer_than_ten_lines(path):
+    long = [c.id for c in code_cells(read(path)) if len(c.source.splitlines()) > 10]
+    assert long == []
+
+
+@each
+def test_the_last_cell_ends_the_server(path):
+    last = read(path).cells[-1]
+    assert last.cell_type == "code"
+    assert "server.stop()" in last.source.splitlines()
+
+
+@each
+def test_a_reader_predicts_and_an_assertion_settles_it(path):
+    notebook = read(path)
+    asserting = [cell for cell in code_cells(notebook) if re.search(r"^\s*assert ", cell.source, re.MULTILINE)]  # fmt: skip # noqa: E501
+    predictions = prose(notebook).count("**Predict.**")
+    assert predictions >= 3
+    assert len(asserting) >= predictions
+
+
+@each
+def test_failures_are_announced_at_the_top_and_shown_under_a_heading(path):
+    text = prose(read(path))
+    assert set(re.findall(r"\bF\d+\b", text)) <= {f"F{n:02}" for n in range(1, 61)}
+    announced = re.search(r"^Failures: (.+)$", text, re.MULTILINE)
+    if "2-failures" in path.parts:
+        assert announced, "a line such as 'Failures: F01 · F02' below the title"
+    headings = "\n".join(re.findall(r"^##+ (.+)$", text, re.MULTILINE))
+    for failure in announced[1].split(" · ") if announced else ():
+        assert f"({failure})" in headings
+
+
+@each
+def test_links_to_other_notebooks_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", prose(read(path))):
+        assert target.startswith("https://") or (path.parent / target).is_file(), target
