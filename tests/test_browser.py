@@ -25,7 +25,8 @@ QUIET = """--no-sandbox --disable-gpu --disable-quic --no-first-run --no-proxy-s
 # All cells are put in the page at once: a picture that is scrolled away counts as well.
 SETTINGS = {
     "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}',
-    "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false", "checkForUpdates": false}',
+    # A question about news would lie over the page.
+    "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false"}',
 }
 
 IMAGES = """() => [...document.querySelectorAll('.jp-OutputArea-output img')].map(image => ({
