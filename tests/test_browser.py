@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
-import urllib.request
 from types import SimpleNamespace
 
 import nbformat
@@ -22,11 +22,11 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 QUIET = """--no-sandbox --disable-gpu --disable-quic --no-first-run --no-proxy-server
     --disable-background-networking --disable-component-update --disable-sync"""
 
-# All cells are put in the page at once: a picture that is scrolled away counts as well.
+# All cells are put in the page at once: a picture that is scrolled away counts as well. And no
+# news is fetched.
 SETTINGS = {
-    "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}',
-    # A question about news would lie over the page.
-    "@jupyterlab/apputils-extension/notification": '{"fetchNews": "false"}',
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 
 IMAGES = """() => [...document.querySelectorAll('.jp-OutputArea-output img')].map(image => ({
@@ -59,10 +59,10 @@ def lab(tmp_path_factory):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     nbformat.write(notebook, folder / "without-outputs.ipynb")
-    for name, text in SETTINGS.items():
-        settings = home / "settings" / f"{name}.jupyterlab-settings"
+    for name, values in SETTINGS.items():
+        settings = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         settings.parent.mkdir(parents=True, exist_ok=True)
-        settings.write_text(text)
+        settings.write_text(json.dumps(values))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
@@ -92,7 +92,7 @@ def lab(tmp_path_factory):
         def answers():
             assert process.poll() is None, log.read_text()
             try:
-                with urllib.request.urlopen(f"{address}/api?token={token}", timeout=5):
+                with socket.create_connection(("127.0.0.1", port), timeout=5):
                     return True
             except OSError:
                 return False
@@ -142,7 +142,8 @@ def wait_for_pictures(page, count):
 
 def test_a_notebook_that_was_neither_trusted_nor_run_shows_its_stored_pictures(page, lab, tmp_path):
     notebook = open_notebook(page, lab, FIRST)
-    assert page.locator('[data-status="untrusted"], .jp-StatusItem-trust').count() >= 0
+    trust = page.locator(".jp-StatusItem-trust").get_attribute("title", timeout=20_000)
+    assert trust.startswith("Notebook not trusted: 0 of ")
     wait_for_pictures(page, pictures_of(notebook))
     assert page.evaluate(TOO_WIDE) == []
     page.screenshot(path=tmp_path / "untrusted.png", full_page=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import subprocess
 
 import pytest
-from support import ROOT, streamlab
+from support import ROOT, make, streamlab
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(?:sh|shell|bash|console)\n(.*?)```", README, re.DOTALL)
@@ -20,9 +19,7 @@ def test_the_readme_has_commands():
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make ")])
 def test_every_make_command_of_the_readme_exists(command):
-    answer = subprocess.run(
-        ["make", "--dry-run", *command.split()[1:]], cwd=ROOT, capture_output=True, text=True
-    )
+    answer = make("--dry-run", *command.split()[1:])
     assert answer.returncode == 0, answer.stderr
 
 

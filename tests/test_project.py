@@ -11,7 +11,7 @@ import tomllib
 import pytest
 import yaml
 from packaging.requirements import Requirement
-from support import ROOT
+from support import ROOT, make
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # What conda-forge calls otherwise, and what it has beyond PyPI: a server.
@@ -72,7 +72,7 @@ def test_no_requirement_has_an_upper_bound_without_a_reason():
 
 
 def test_make_alone_lists_every_target():
-    answer = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True)
+    answer = make()
     targets = ["lab", "test", "bench", "setup", "lint", "type", "format", "notebooks", "clean"]
     for target in targets:
         assert re.search(rf"^make {target} ", answer.stdout, re.MULTILINE), target
@@ -86,15 +86,10 @@ def test_setup_does_nothing_when_nothing_changed_and_again_when_the_content_did(
         shutil.copy(ROOT / name, home)
 
     def asked(target="setup"):
-        answer = subprocess.run(
-            ["make", "--dry-run", target], cwd=home, capture_output=True, text=True, check=True
-        )
-        return "pip install" in answer.stdout
+        return "pip install" in make("--dry-run", target, cwd=home).stdout
 
     assert asked()
-    key = subprocess.run(
-        ["make", "--eval", "key: ; @echo $(READY)", "key"], cwd=home, capture_output=True, text=True
-    ).stdout.strip()
+    key = make("--eval", "key: ; @echo $(READY)", "key", cwd=home).stdout.strip()
     (home / key).touch()
     assert not asked()
     os.utime(home / "pyproject.toml", (0, 0))  # an older or newer date is no other content

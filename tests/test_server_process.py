@@ -8,6 +8,7 @@ import shutil
 import socket
 import stat
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -148,13 +149,28 @@ def test_a_paused_server_runs_and_answers_nothing_until_it_is_resumed():
         assert poll(client.ping)
 
 
-def test_a_paused_server_can_be_stopped():
-    for persistence in ("none", "always"):
-        server = RedisServer(persistence=persistence)
-        pid = server.pid
-        server.pause()
-        server.stop()
-        assert ended(pid)
+@pytest.mark.parametrize("persistence", ["none", "always"])
+def test_a_paused_server_is_stopped_without_waiting_for_it(persistence):
+    server = RedisServer(persistence=persistence)
+    pid = server.pid
+    server.pause()
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 5.0  # it is given 10 s to sync, if it can run
+    assert ended(pid)
+
+
+def test_a_server_that_still_loads_its_file_has_not_yet_restarted():
+    # The server looks at its clients after each 1024 commands that it loads.
+    with RedisServer(persistence="always", config={"key-load-delay": "100"}) as server:
+        with server.client() as client, client.pipeline(transaction=False) as pipe:
+            for number in range(3000):
+                pipe.set(f"key{number}", number)
+            pipe.execute()
+        server.restart()  # takes half a second, in which PING is answered with -LOADING
+        assert "Ready to accept connections" in (server.folder / "redis.log").read_text()
+        with server.client() as client:
+            assert client.dbsize() == 3000
 
 
 def test_a_killed_server_is_gone_and_restart_brings_it_back_at_the_same_place():
@@ -226,6 +242,8 @@ def test_stop_may_be_called_twice_and_any_use_after_it_says_so():
     for use in (lambda: server.pid, server.kill, server.pause, server.resume, server.restart):
         with pytest.raises(ServerError, match=r"start a new RedisServer\(\)"):
             use()
+    with pytest.raises(ServerError, match="was stopped for good"):
+        server.restart()
     assert not server.folder.exists()
 
 

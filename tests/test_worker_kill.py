@@ -19,16 +19,16 @@ def enqueue(r, key, data):
 
 
 def test_every_task_of_a_killed_worker_is_run_by_another(server, r, key):
-    queue = enqueue(r, key, [str(i) for i in range(200)])
-    with worker_process(server, key, "slow", "--min-idle-ms", "500", work_s=0.002) as victim:
-        poll(lambda: len(effects(r, key)) > 100, what="half of the work")
+    queue = enqueue(r, key, [str(i) for i in range(100)])
+    with worker_process(server, key, "slow", "--min-idle-ms", "500", work_s=0.02) as victim:
+        poll(lambda: len(effects(r, key)) > 40, what="a part of the work")
         victim.kill()  # F01, F02: wherever it is
         victim.wait()
     assert queue.depth().pending > 0
     with worker_process(server, key, "slow", "--min-idle-ms", "500", "--idle-ms", "1500") as heir:
         counts = json.loads(heir.communicate(timeout=30)[0])
     ends = Counter(effect for effect in effects(r, key) if effect.startswith("end"))
-    assert set(ends) == {f"end {i}" for i in range(200)}  # nothing is lost
+    assert set(ends) == {f"end {i}" for i in range(100)}  # nothing is lost
     assert counts["recovered"] >= 1
     assert queue.depth().pending == 0
 
