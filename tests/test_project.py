@@ -19,7 +19,8 @@ CONDA_NAMES = {"redis": "redis-py", "matplotlib": "matplotlib-base"}
 CONDA_ONLY = {"python", "pip", "redis-server"}
 # For those who change the project; who reads it with conda needs the tests only.
 NOT_IN_CONDA = {
-    *("hypothesis", "mypy", "pandas-stubs", "playwright", "pre-commit", "pyyaml", "ruff"),
+    *("hypothesis", "mypy", "pandas-stubs", "playwright", "pre-commit", "psutil"),
+    *("pyyaml", "ruff"),
     "trustme",
 }
 

@@ -187,11 +187,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_ctrl_c_reaches_the_owner_and_not_the_server():
     then = """
 try:
+    print("waiting", flush=True)
     sys.stdin.read()
 except KeyboardInterrupt:
     print([s.client().ping() for s in servers], flush=True)
 """
     with Owner(then) as owner:
+        assert owner.process.stdout.readline() == "waiting\n"
         os.killpg(owner.process.pid, signal.SIGINT)
         said, errors = owner.process.communicate(timeout=20)
         assert (said, errors) == ("[True, True]\n", "")

@@ -19,10 +19,10 @@ import redis
 import trustme
 from support import OLDEST, poll
 
+from streamlab.doctor import examine
 from streamlab.errors import NotOurServerError, ReaderServerError, ServerStartError
 from streamlab.server import ReaderServer, RedisServer, capabilities_of, lab_server
 from streamlab.server.conf import free_port
-from streamlab.server.doctor import examine
 from streamlab.server.url import RedisUrl, redact
 
 ODD = "p@s:s/w#o?r%d é&="  # every character that means something in a URL

@@ -77,7 +77,7 @@ def doctor(*, as_json: AsJson = False) -> None:
 
     Example: streamlab doctor --json
     """
-    from streamlab.server.doctor import examine  # noqa: PLC0415
+    from streamlab.doctor import examine  # noqa: PLC0415
 
     diagnosis = examine()
     if as_json:

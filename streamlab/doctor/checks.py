@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streamlab.doctor.diagnosis import Diagnosis, Finding, Lesson, Status
 from streamlab.errors import ServerError
 from streamlab.server.capabilities import (
     CAPABILITIES,
@@ -24,7 +25,6 @@ from streamlab.server.capabilities import (
     capabilities_of,
     parse_version,
 )
-from streamlab.server.diagnosis import Diagnosis, Finding, Lesson, Status
 from streamlab.server.find import SERVER_VARIABLE, RedisBinary, binary_at, found_redis
 from streamlab.server.install import CACHE_VARIABLE, DEFAULT_VERSION, cache_folder, installed_folder
 from streamlab.server.process import RedisServer

@@ -10,8 +10,9 @@ from importlib import metadata
 import pytest
 from support import NEWEST, OLDEST
 
-from streamlab.server import CAPABILITIES, capabilities_of, doctor
-from streamlab.server.diagnosis import Diagnosis, Finding, Status
+from streamlab.doctor import checks as doctor
+from streamlab.doctor.diagnosis import Diagnosis, Finding, Status
+from streamlab.server import CAPABILITIES, capabilities_of
 from streamlab.server.install import installed_folder
 
 TRUE = shutil.which("true")  # a program that is not a redis-server
