@@ -27,8 +27,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from streamlab.queue.task import Task
-
 
 class StreamlabError(Exception):
     """The root: catch this to catch everything the package raises by itself."""
@@ -79,9 +77,9 @@ class NameInUseError(QueueError):
 
 
 class NotEnqueuedError(QueueError):
-    """A task is definitely not on the stream; `enqueued` has those sent before it that are."""
+    r"""A task is definitely not on the stream; `enqueued` has the `Task`\ s before it that are."""
 
-    def __init__(self, message: str, *, enqueued: Sequence[Task] = ()) -> None:
+    def __init__(self, message: str, *, enqueued: Sequence[object] = ()) -> None:
         super().__init__(message)
         self.enqueued = list(enqueued)
 
@@ -90,7 +88,7 @@ class OutcomeUnknownError(QueueError):
     """The XADD was sent and no reply came: the tasks of `task_ids` may or may not be there."""
 
     def __init__(
-        self, message: str, *, task_ids: tuple[str, ...], enqueued: Sequence[Task] = ()
+        self, message: str, *, task_ids: tuple[str, ...], enqueued: Sequence[object] = ()
     ) -> None:
         super().__init__(message)
         self.task_ids = task_ids

@@ -410,13 +410,13 @@ def test_block_is_derived_from_the_socket_timeout_or_refused(newest):
         client = newest.client(socket_timeout=timeout_s)
         return Worker(TaskQueue(client, "tasks"), print, block_ms=block_ms)
 
-    assert worker(3).block_ms == 2_500  # F45
-    assert worker(0.2).block_ms == 100
-    assert worker(None).block_ms == 5_000
+    assert worker(3).settings.block_ms == 2_500  # F45
+    assert worker(0.2).settings.block_ms == 100
+    assert worker(None).settings.block_ms == 5_000
     with pytest.raises(BadArgumentError, match=r"block_ms must be <= socket_timeout - 500 ms"):
         worker(3, block_ms=3_000)
     default = Worker(TaskQueue(newest.client(), "tasks"), print)
-    assert default.block_ms == 4_500  # redis-py 8 waits for 5 s unless told
+    assert default.settings.block_ms == 4_500  # redis-py 8 waits for 5 s unless told
 
 
 def test_a_lost_connection_is_logged_without_the_password(caplog):

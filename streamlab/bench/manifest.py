@@ -103,7 +103,7 @@ def _settings(settings: BenchSettings) -> Facts:
 
 def _block_ms(bench: Bench) -> int:
     # Asked of a worker that never runs: how it derives BLOCK is its own affair.
-    return Worker(TaskQueue(bench.client, bench.stream), print).block_ms
+    return Worker(TaskQueue(bench.client, bench.stream), print).settings.block_ms
 
 
 def git_revision(checkout: Path) -> str | None:

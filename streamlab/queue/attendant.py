@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import secrets
 import signal
 import socket
 import threading
 import time
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 import redis
@@ -19,7 +19,7 @@ from streamlab.errors import NameInUseError
 from streamlab.queue.connection import same_pool
 
 if TYPE_CHECKING:
-    from streamlab.queue.task_queue import TaskQueue
+    from streamlab.queue.settings import WorkerSettings
 
 #: How long a killed worker's name stays taken, in ms.
 LEASE_MS = 10_000
@@ -44,26 +44,25 @@ class Attendant:
 
     Parameters
     ----------
-    tasks
-        The queue whose group the name belongs to.
-    name
-        The consumer's name.
-    lease_ms
-        Length of the lease in ms, > 0.
-    grace_ms
-        How long a running handler may go on after the wish to stop, in ms, >= 0.
+    settings
+        The worker's: its queue and name, the length of the lease, and the grace time.
     """
 
-    def __init__(self, tasks: TaskQueue, name: str, *, lease_ms: int, grace_ms: int) -> None:
-        self._client = redis.Redis.from_pool(same_pool(tasks.client))
-        self._name, self._group = name, tasks.group
+    def __init__(self, settings: WorkerSettings) -> None:
+        queue, self._name = settings.queue, settings.name
+        self._group = queue.group
+        self._client = redis.Redis.from_pool(same_pool(queue.client))
+        self._lease_s, self._grace_s = settings.lease_ms / 1000, settings.grace_ms / 1000
         self._lease = self._client.lock(
-            lease_key(tasks.stream, tasks.group, name), timeout=lease_ms / 1000, thread_local=False
+            lease_key(queue.stream, queue.group, self._name),
+            timeout=self._lease_s,
+            thread_local=False,
         )
-        self._lease_s, self._grace_s = lease_ms / 1000, grace_ms / 1000
         # SimpleQueue.put may be called from a signal handler; Event.set may deadlock there.
-        self._wishes: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._attend, name=f"lease of {name}", daemon=True)
+        self._wishes: SimpleQueue[str] = SimpleQueue()
+        self._thread = threading.Thread(
+            target=self._attend, name=f"lease of {self._name}", daemon=True
+        )
         self._worker_thread = threading.get_ident()
         self.stopping = False
         self.grace_over = False
@@ -107,7 +106,7 @@ class Attendant:
         while wish != "end":
             try:
                 wish = self._wishes.get(timeout=self._lease_s / 3)
-            except queue.Empty:
+            except Empty:
                 self._renew()
             if wish == "stop":
                 wish = self._end_blocked_read()
@@ -138,7 +137,7 @@ class Attendant:
             self._renew()
             try:
                 wish = self._wishes.get(timeout=0.05)
-            except queue.Empty:
+            except Empty:
                 wish = ""
             if wish == "end":
                 return wish

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from streamlab.queue.attendant import Attendant
     from streamlab.queue.replies import Entry
-    from streamlab.queue.worker import Worker
+    from streamlab.queue.settings import WorkerSettings
 
 log = logging.getLogger("streamlab.worker")
 
@@ -78,11 +78,15 @@ class Shift:
     """The loop behind `Worker.run`, with what it must remember across lost connections."""
 
     def __init__(
-        self, worker: Worker, attendant: Attendant, max_tasks: int | None, idle_ms: int | None
+        self,
+        settings: WorkerSettings,
+        attendant: Attendant,
+        max_tasks: int | None,
+        idle_ms: int | None,
     ) -> None:
-        self._worker, self._queue, self._attendant = worker, worker.queue, attendant
-        self._client = redis.Redis.from_pool(same_pool(worker.queue.client))
-        self._pace = Pace(worker.batch, worker.min_idle_ms)
+        self._settings, self._queue, self._attendant = settings, settings.queue, attendant
+        self._client = redis.Redis.from_pool(same_pool(settings.queue.client))
+        self._pace = Pace(settings.batch, settings.min_idle_ms)
         self._left = max_tasks
         self._idle_s = None if idle_ms is None else idle_ms / 1000
         self._idle_since = time.monotonic()
@@ -106,22 +110,22 @@ class Shift:
                     self._counts["reconnects"] += 1
                     pause_s = RECONNECT.compute(self._failures)
                     self._failures += 1
-                    log.warning("%s: %s; again in %.2f s", self._worker.name, exc, pause_s)
+                    log.warning("%s: %s; again in %.2f s", self._settings.name, exc, pause_s)
                     self._attendant.sleep(pause_s)
         except GraceOver:
-            log.warning("%s: the grace time is over, its task stays pending", self._worker.name)
+            log.warning("%s: the grace time is over, its task stays pending", self._settings.name)
         self._leave()
 
     def _session(self) -> None:
         """What one connection sees: first the old work, then the new."""
-        queue, name = self._queue, self._worker.name
+        queue, name = self._queue, self._settings.name
         with server_errors(queue.stream, queue.group):
             ensure_group(self._client, queue.stream, queue.group, "0")
             self._watch_connection()
             self._acknowledge()  # what was finished before the connection was lost
             self._recover(drain(self._client, queue, name, self._count))
             # Workers that start together do not sweep together.
-            self._attendant.sleep(random.uniform(0, min(0.1, self._worker.min_idle_ms / 10_000)))
+            self._attendant.sleep(random.uniform(0, min(0.1, self._settings.min_idle_ms / 10_000)))
             self._sweep()
             self._idle_since = time.monotonic()
             while not self._over():
@@ -147,7 +151,7 @@ class Shift:
     def _over(self) -> bool:
         if self._attendant.lost:
             self._acknowledge()
-            msg = f"another worker took the name {self._worker.name!r}: was this one paused?"
+            msg = f"another worker took the name {self._settings.name!r}: was this one paused?"
             raise NameInUseError(msg)
         idle_s = time.monotonic() - self._idle_since
         return self._enough() or (self._idle_s is not None and idle_s >= self._idle_s)
@@ -169,7 +173,7 @@ class Shift:
                 pipe.xack(queue.stream, queue.group, *self._finished)
             pipe.xreadgroup(
                 queue.group,
-                self._worker.name,
+                self._settings.name,
                 {queue.stream: ">"},
                 count=self._count(),
                 block=self._block_ms(),
@@ -186,7 +190,7 @@ class Shift:
     def _block_ms(self) -> int:
         """Until new entries come, the next sweep is due, or we have been idle for long enough."""
         now = time.monotonic()
-        until = [now + self._worker.block_ms / 1000, self._sweep_due]
+        until = [now + self._settings.block_ms / 1000, self._sweep_due]
         if self._idle_s is not None:
             until.append(self._idle_since + self._idle_s)
         return max(1, int((min(until) - now) * 1000))  # BLOCK 0 would wait for ever
@@ -197,13 +201,13 @@ class Shift:
             sweep(
                 self._client,
                 self._queue,
-                self._worker.name,
-                min_idle_ms=self._worker.min_idle_ms,
+                self._settings.name,
+                min_idle_ms=self._settings.min_idle_ms,
                 count=self._count,
                 on_gone=self._count_gone,
             )
         )
-        half_s = self._worker.min_idle_ms / 2000
+        half_s = self._settings.min_idle_ms / 2000
         self._sweep_due = time.monotonic() + half_s * random.uniform(0.5, 1.5)
 
     def _recover(self, pages: Iterable[list[Entry]]) -> None:
@@ -218,7 +222,7 @@ class Shift:
 
     def _handle(self, entries: list[Entry]) -> None:
         read_at = time.monotonic()
-        ours_until = read_at + self._worker.min_idle_ms / 1000
+        ours_until = read_at + self._settings.min_idle_ms / 1000
         for entry in entries:
             if self._enough():
                 return  # the rest stays pending, for whoever sweeps next
@@ -235,15 +239,15 @@ class Shift:
             task = Task.from_entry(entry_id, fields)
         except PayloadError as exc:
             self._counts["unreadable"] += 1
-            log.warning("%s: %s; left pending", self._worker.name, exc)
+            log.warning("%s: %s; left pending", self._settings.name, exc)
             return
         started = time.monotonic()
         self._attendant.in_handler = True
         try:
-            self._worker.handler(task)
+            self._settings.handler(task)
         except Exception:
             self._counts["failed"] += 1
-            log.exception("%s: task %s failed; left pending", self._worker.name, task.task_id)
+            log.exception("%s: task %s failed; left pending", self._settings.name, task.task_id)
         else:
             if not self._finished:
                 self._finished_since = time.monotonic()
@@ -259,7 +263,7 @@ class Shift:
 
     def _count_gone(self, entries: int) -> None:
         self._counts["gone"] += entries
-        log.warning("%s: %d pending entries are off the stream", self._worker.name, entries)
+        log.warning("%s: %d pending entries are off the stream", self._settings.name, entries)
 
     # -- acknowledging and leaving -------------------------------------------------------------
 
@@ -278,8 +282,8 @@ class Shift:
         queue = self._queue
         try:
             self._acknowledge()
-            self._client.eval(_LEAVE, 1, queue.stream, queue.group, self._worker.name)
+            self._client.eval(_LEAVE, 1, queue.stream, queue.group, self._settings.name)
         except redis.RedisError as exc:
             # What is finished and not acknowledged will be run again: at least once.
-            log.warning("%s: could not leave in order: %s", self._worker.name, exc)
+            log.warning("%s: could not leave in order: %s", self._settings.name, exc)
         self._client.close()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from streamlab.errors import BadArgumentError
 from streamlab.queue.attendant import LEASE_MS, Attendant, unique_name
-from streamlab.queue.bounds import block_within, check_whole
+from streamlab.queue.settings import WorkerSettings, block_within, check_whole
 from streamlab.queue.shift import Shift, WorkerReport
 from streamlab.queue.stop import stop_on_signals
 
@@ -64,22 +63,25 @@ class Worker:
         lease_ms: int = LEASE_MS,
         grace_ms: int = 10_000,
     ) -> None:
-        if not callable(handler):
-            msg = f"handler must be callable with a Task, got {handler!r}"
-            raise BadArgumentError(msg)
-        if name is not None and (not isinstance(name, str) or not name):
-            msg = f"name must be None or text of at least one character, got {name!r}"
-            raise BadArgumentError(msg)
-        self.queue, self.handler, self.name = queue, handler, name or unique_name()
-        self.min_idle_ms = check_whole("min_idle_ms", min_idle_ms, at_least=1)
-        self._lease_ms = check_whole("lease_ms", lease_ms, at_least=100)
-        self._grace_ms = check_whole("grace_ms", grace_ms, at_least=0)
-        self.block_ms = block_within(queue.client, block_ms)
-        self.batch = check_whole("batch", batch, at_least=1, at_most=10_000)
+        self.settings = WorkerSettings(
+            queue=queue,
+            handler=handler,
+            name=unique_name() if name is None else name,
+            batch=batch,
+            min_idle_ms=min_idle_ms,
+            block_ms=block_within(queue.client, block_ms),
+            lease_ms=lease_ms,
+            grace_ms=grace_ms,
+        )
         self._attendant: Attendant | None = None
 
+    @property
+    def name(self) -> str:
+        """The consumer's name."""
+        return self.settings.name
+
     def __repr__(self) -> str:
-        return f"<Worker {self.name!r} of {self.queue!r}>"
+        return f"<Worker {self.name!r} of {self.settings.queue!r}>"
 
     def stop(self) -> None:
         """Ask a running worker to stop, from any thread: it finishes the task it is at."""
@@ -116,10 +118,8 @@ class Worker:
         for what, value in (("max_tasks", max_tasks), ("idle_ms", idle_ms)):
             if value is not None:
                 check_whole(what, value, at_least=1)
-        attendant = Attendant(
-            self.queue, self.name, lease_ms=self._lease_ms, grace_ms=self._grace_ms
-        )
-        shift = Shift(self, attendant, max_tasks, idle_ms)
+        attendant = Attendant(self.settings)
+        shift = Shift(self.settings, attendant, max_tasks, idle_ms)
         with attendant, stop_on_signals(attendant):
             self._attendant = attendant
             try:

@@ -1,14 +1,20 @@
-"""Bounds of a worker's settings."""
+"""What a worker is told, checked against its bounds."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamlab.errors import BadArgumentError
 from streamlab.queue.connection import socket_timeout_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import redis
+
+    from streamlab.queue.task import Task
+    from streamlab.queue.task_queue import TaskQueue
 
 # A blocking read answers this much later than its BLOCK at the worst; then the socket gives up.
 _BLOCK_MARGIN_MS = 500
@@ -55,3 +61,35 @@ def block_within(client: redis.Redis, block_ms: int | None) -> int:
         )
         raise BadArgumentError(msg)
     return block_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """The settings of a `Worker`, whose parameters say what each means.
+
+    Raises
+    ------
+    BadArgumentError
+        One is out of its bounds or of the wrong type.
+    """
+
+    queue: TaskQueue
+    handler: Callable[[Task], object]
+    name: str
+    batch: int
+    min_idle_ms: int
+    block_ms: int
+    lease_ms: int
+    grace_ms: int
+
+    def __post_init__(self) -> None:
+        if not callable(self.handler):
+            msg = f"handler must be callable with a Task, got {self.handler!r}"
+            raise BadArgumentError(msg)
+        if not isinstance(self.name, str) or not self.name:
+            msg = f"name must be None or text of at least one character, got {self.name!r}"
+            raise BadArgumentError(msg)
+        check_whole("batch", self.batch, at_least=1, at_most=10_000)
+        check_whole("min_idle_ms", self.min_idle_ms, at_least=1)
+        check_whole("lease_ms", self.lease_ms, at_least=100)
+        check_whole("grace_ms", self.grace_ms, at_least=0)
