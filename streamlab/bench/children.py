@@ -10,14 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from streamlab.bench.child import READY, Job
 from streamlab.errors import BenchError
 from streamlab.server.url import redact
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _READY_WITHIN_S = 30.0
 _STOP_WITHIN_S = 5.0
@@ -138,11 +135,6 @@ class Children:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for child in self._all:
             child.kill()

@@ -14,7 +14,6 @@ from streamlab.bench.gates import Facts, judge, saturated
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from streamlab.bench.observed import Observed
 
@@ -156,10 +155,5 @@ class RunsCsv:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
