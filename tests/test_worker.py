@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 
 import pytest
+import redis
 from support import poll
 
 from streamlab import RedisServer, TaskQueue, Worker
@@ -354,6 +356,29 @@ def test_a_worker_survives_a_restart_of_the_server_and_repeats_nothing():
         assert report.reconnects >= 1
         assert report.done + report.overtaken == 60  # an XACK's reply may have been cut off
         assert queue.depth().pending == 0
+
+
+def test_a_worker_may_start_before_its_server():
+    with RedisServer(persistence="always") as server:
+        queue = TaskQueue(server.client(), "tasks")
+        queue.enqueue("x")
+        server.kill()
+        done = []
+        worker = Worker(queue, lambda task: done.append(task.data))
+        thread = threading.Thread(target=worker.run, kwargs={"max_tasks": 1}, daemon=True)
+        thread.start()
+        poll(lambda: worker._attendant, what="the start of the worker")
+        server.restart()
+        thread.join(20)
+        assert done == ["x"]
+
+
+def test_a_refused_password_ends_the_worker_and_is_not_told():
+    with RedisServer(tcp=True) as server:
+        refused = redis.Redis(port=server._port, password="pa55word", decode_responses=True)
+        with pytest.raises(redis.AuthenticationError) as caught:
+            Worker(TaskQueue(refused, "tasks"), print).run(idle_ms=50)
+        assert "pa55word" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_destroyed_group_ends_the_worker_with_the_next_step(queue, r, key):

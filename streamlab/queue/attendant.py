@@ -37,7 +37,7 @@ def lease_key(stream: str, group: str, name: str) -> str:
 
 
 class Attendant:
-    """Holds the lease on a consumer name while its context lasts, and carries a wish to stop.
+    """Keeps the lease on a consumer name while its context lasts, and carries a wish to stop.
 
     The lease is redis-py's `Lock` (SET NX PX with a random token; renewed and released by a
     script that checks the token). It is renewed at a third of its length.
@@ -67,28 +67,41 @@ class Attendant:
         self.stopping = False
         self.grace_over = False
         self.in_handler = False
+        self._held = False
         self.lost = False
         self.blocked_client_id: int | None = None
 
     def __enter__(self) -> Self:
-        if not self._lease.acquire(blocking=False):
-            left_ms = max(0, int(self._client.pttl(self._lease.name)))
-            self._client.close()
-            msg = (
-                f"the name {self._name!r} in group {self._group!r} belongs to a live worker: "
-                f"leave out name= for a unique one, or wait until its lease has run out "
-                f"(in {left_ms} ms unless it is renewed)"
-            )
-            raise NameInUseError(msg)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._wishes.put("end")
         self._thread.join()
-        with contextlib.suppress(LockError, redis.ConnectionError, redis.TimeoutError):
-            self._lease.release()  # if this fails the lease runs out by itself
+        if self._held:
+            with contextlib.suppress(LockError, redis.ConnectionError, redis.TimeoutError):
+                self._lease.release()  # if this fails the lease runs out by itself
         self._client.close()
+
+    def claim_name(self) -> None:
+        """Take the lease, unless it is held already; from now on the thread renews it.
+
+        Raises
+        ------
+        NameInUseError
+            If another holds it.
+        """
+        if self._held:
+            return
+        if not self._lease.acquire(blocking=False):
+            left_ms = max(0, int(self._client.pttl(self._lease.name)))
+            msg = (
+                f"the name {self._name!r} in group {self._group!r} belongs to a live worker: "
+                f"leave out name= for a unique one, or wait until its lease has run out "
+                f"(in {left_ms} ms unless it is renewed)"
+            )
+            raise NameInUseError(msg)
+        self._held = True
 
     def stop(self) -> None:
         """Ask the worker to stop; safe in a signal handler and from any thread."""
@@ -112,6 +125,8 @@ class Attendant:
                 wish = self._end_blocked_read()
 
     def _renew(self) -> None:
+        if not self._held:
+            return
         try:
             self._lease.reacquire()
         except (redis.ConnectionError, redis.TimeoutError):

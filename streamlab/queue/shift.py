@@ -11,6 +11,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 import redis
+from redis.exceptions import AuthorizationError
 
 from streamlab.errors import NameInUseError, PayloadError
 from streamlab.queue import replies
@@ -106,6 +107,8 @@ class Shift:
             while not self._over():
                 try:
                     self._session()
+                except (redis.AuthenticationError, AuthorizationError):
+                    raise  # a ConnectionError to redis-py, and no time will mend it
                 except (redis.ConnectionError, redis.TimeoutError) as exc:
                     self._counts["reconnects"] += 1
                     pause_s = RECONNECT.compute(self._failures)
@@ -119,6 +122,7 @@ class Shift:
     def _session(self) -> None:
         """What one connection sees: first the old work, then the new."""
         queue, name = self._queue, self._settings.name
+        self._attendant.claim_name()
         with server_errors(queue.stream, queue.group):
             ensure_group(self._client, queue.stream, queue.group, "0")
             self._watch_connection()

@@ -114,6 +114,8 @@ class Worker:
             The group was destroyed, or the key deleted, while it ran.
         WrongTypeError
             The key is not a stream.
+        redis.AuthenticationError
+            The server refuses the user or the password.
         """
         for what, value in (("max_tasks", max_tasks), ("idle_ms", idle_ms)):
             if value is not None:
