@@ -161,7 +161,8 @@ def test_a_corrupted_output_is_found_at_its_cell(path, run_in_child, tmp_path):
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
 
 
-def test_storing_outputs_twice_changes_nothing(tmp_path):
+def test_storing_outputs_twice_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("STREAMLAB_REDIS_SERVER", str(find_redis(NEWEST).server))
     shortest = min(PATHS, key=lambda path: path.stat().st_size)
     copy = Path(shutil.copy(shortest, tmp_path))
     assert not store(copy)
