@@ -324,3 +324,16 @@ def test_the_latest_server_is_the_one_opened_last_that_still_runs():
 def test_a_parameter_out_of_its_bounds_is_named_with_its_value_and_rule(options, says):
     with pytest.raises(BadArgumentError, match=says):
         RedisServer(**options)
+
+
+def test_a_notebook_without_a_server_is_told_that_one_was_opened_once():
+    code = """
+from streamlab.server.lab import current_server
+first = current_server()
+assert current_server() is first
+first.stop()
+assert current_server() is not first
+"""
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("no server was open in this notebook; opened <RedisServer") == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from streamlab.server.process import RedisServer, latest_server
@@ -39,7 +40,10 @@ def lab_server(
 
 
 def current_server() -> RedisServer | ReaderServer:
-    """What `%redis` talks to: the server opened last in this process; else `lab_server`'s."""
+    """What `%redis` talks to: the server opened last in this process.
+
+    If none runs, `lab_server` opens one, empty if it is private, and a line on stderr says so.
+    """
     return latest_server() or (_reader_server if reader_url() else None) or _opened()
 
 
@@ -48,4 +52,5 @@ _kept: list[RedisServer | ReaderServer] = []
 
 def _opened() -> RedisServer | ReaderServer:
     _kept.append(lab_server())
+    sys.stderr.write(f"no server was open in this notebook; opened {_kept[-1]!r}\n")
     return _kept[-1]
