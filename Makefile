@@ -18,7 +18,7 @@ help:
 	@echo "make test       run every test: units, real servers, kills, notebooks, a browser"
 	@echo "make bench      measure throughput and latency for 1, 2 and 4 consumers (one minute)"
 	@echo "make setup      what the others run first: .venv/ with all packages"
-	@echo "make lint       ruff, and the README and notebooks against their rules"
+	@echo "make lint       ruff: its rules, and its format"
 	@echo "make type       mypy --strict"
 	@echo "make format     let ruff rewrite the code"
 	@echo "make notebooks  run the notebooks and store their outputs"
@@ -33,9 +33,10 @@ $(READY): pyproject.toml constraints.txt
 	@rm -f .venv/ready-*
 	@$(PYTHON) -m venv --clear .venv
 	@$(RUN) pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' > .venv/setup.log 2>&1 & \
-	    pip=$$!; trap 'kill $$pip 2>/dev/null; exit 130' INT TERM; \
+	    pip=$$!; seconds=0; trap 'kill $$pip 2>/dev/null; exit 130' INT TERM; \
 	    while kill -0 $$pip 2>/dev/null; do \
-	        [ -t 1 ] && printf '\r  %s packages fetched ' "$$(grep -c -E '^ *(Downloading|Using cached|Processing) ' .venv/setup.log)"; \
+	        seconds=$$((seconds + 1)); \
+	        [ -t 1 ] && printf '\r  %s s, %s packages fetched ' $$seconds "$$(grep -c -E '^ *(Downloading|Using cached|Processing) ' .venv/setup.log)"; \
 	        sleep 1; \
 	    done; [ -t 1 ] && echo; \
 	    wait $$pip || { tail -n 15 .venv/setup.log; echo "pip failed; all it said: .venv/setup.log"; exit 1; }
