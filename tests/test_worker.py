@@ -103,6 +103,30 @@ def test_names_are_unique(queue, handler):
     assert len({Worker(queue, handler).name for _ in range(100)}) == 100
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"protocol": 2},
+        {"protocol": 3},
+        {"legacy_responses": False},
+        {"protocol": 2, "legacy_responses": False},
+        {"protocol": 3, "legacy_responses": False},
+        {"decode_responses": False},
+    ],
+    ids=str,
+)
+def test_any_kind_of_client_will_do(server, key, settings, handler, done):
+    """redis-py answers each of them in another shape."""
+    queue = TaskQueue(server.client(**settings), key)
+    queue.enqueue_many("abc")
+    queue.ensure_group()
+    queue.client.xreadgroup("workers", "dead", {key: ">"}, count=1)
+    assert queue.depth().pending == 1
+    report = Worker(queue, handler, min_idle_ms=1).run(max_tasks=3)
+    assert (sorted(done), report.recovered, report.done) == (["a", "b", "c"], 1, 3)
+    assert queue.depth().pending == 0
+
+
 # -- failing handlers --------------------------------------------------------------------------
 
 
