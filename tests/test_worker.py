@@ -167,6 +167,19 @@ def test_one_failing_task_does_not_hold_up_the_others(queue, done):
     assert done == ["good", "better"]
 
 
+def test_a_handler_that_ends_the_process_leaves_only_its_own_task(queue, done):
+    queue.enqueue_many("abc")
+
+    def work(task):
+        if task.data == "c":
+            raise SystemExit(3)
+        done.append(task.data)
+
+    with pytest.raises(SystemExit):
+        Worker(queue, work, batch=3).run()
+    assert (done, queue.depth().pending) == (["a", "b"], 1)
+
+
 def test_an_entry_that_is_no_task_never_reaches_the_handler(queue, r, key, handler, done, caplog):
     r.xadd(key, {"other": "field"}, id="1-1")  # F34
     queue.enqueue("good")

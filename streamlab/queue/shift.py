@@ -117,6 +117,9 @@ class Shift:
                     self._attendant.sleep(pause_s)
         except GraceOver:
             log.warning("%s: the grace time is over, its task stays pending", self._settings.name)
+        except SystemExit:  # the handler ends the process; what was finished before it is done
+            self._leave()
+            raise
         self._leave()
 
     def _session(self) -> None:
