@@ -50,7 +50,7 @@ def r(server):
 @pytest.fixture
 def short_path():
     """A folder whose path leaves room for a unix socket, unlike pytest's own."""
-    with tempfile.TemporaryDirectory(prefix="s-") as folder:
+    with tempfile.TemporaryDirectory(prefix="s-", dir="/tmp") as folder:
         yield Path(folder)
 
 

@@ -168,9 +168,9 @@ def test_a_tmpdir_too_long_for_a_socket_is_replaced_by_a_short_one(monkeypatch, 
     assert list(deep.iterdir()) == []
 
 
-def test_the_longest_tmpdir_that_leaves_room_is_used(monkeypatch, tmp_path):
-    room = 103 - len("/streamlab-xxxxxxxx/redis.sock") - len(str(tmp_path)) - 1
-    exact = tmp_path / ("x" * room)
+def test_the_longest_tmpdir_that_leaves_room_is_used(monkeypatch, short_path):
+    room = 103 - len("/streamlab-xxxxxxxx/redis.sock") - len(str(short_path)) - 1
+    exact = short_path / ("x" * room)
     exact.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(exact))
     with RedisServer() as server:

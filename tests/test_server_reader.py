@@ -321,8 +321,8 @@ def test_a_closed_port_says_start_it():
     assert PLANTED not in said
 
 
-def test_a_missing_socket_says_start_it(tmp_path):
-    said = told(f"unix://:{PLANTED}@{tmp_path}/redis.sock")
+def test_a_missing_socket_says_start_it(short_path):
+    said = told(f"unix://:{PLANTED}@{short_path}/redis.sock")
     assert "No such file" in said
     assert PLANTED not in said
 

@@ -48,10 +48,10 @@ def bare_start_ms(binary, place) -> float:
     return took_ms
 
 
-def test_a_start_costs_at_most_eight_starts_of_a_bare_server(tmp_path):
+def test_a_start_costs_at_most_eight_starts_of_a_bare_server(short_path):
     binary = find_redis(NEWEST).server
     lab_start_ms()  # asks redis-server for its version, once a process
-    pairs = [(lab_start_ms(), bare_start_ms(binary, tmp_path)) for _ in range(9)]
+    pairs = [(lab_start_ms(), bare_start_ms(binary, short_path)) for _ in range(9)]
     lab_ms, bare_ms = (statistics.median(column) for column in zip(*pairs, strict=True))
     print(
         f"start to PING: lab {lab_ms:.1f} ms, bare {bare_ms:.1f} ms, {lab_ms / bare_ms:.2f} times"
