@@ -49,7 +49,7 @@ def test_a_killed_workers_name_is_free_when_its_lease_has_run_out(server, r, key
     queue = enqueue(r, key, ["x"])
     with worker_process(server, key, "stuck", "--name", "a") as victim:
         poll(lambda: effects(r, key))
-        (lease,) = r.scan_iter(match=f"*{key}*:lease:a")
+        (lease,) = r.scan_iter(match=f"*{key}*:lease:*:a")
         victim.kill()
         victim.wait()
     assert 0 < r.pttl(lease) <= 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 #: How long a killed worker's name stays taken, in ms.
 LEASE_MS = 10_000
 
+# A server that hangs must not hold up the attendant, whatever the reader's client allows.
+_PATIENCE_S = 1.0
+
+log = logging.getLogger("streamlab.worker")
+
 
 def unique_name() -> str:
     """A consumer name nobody else has: host, process id, and a random part."""
@@ -33,7 +39,8 @@ def unique_name() -> str:
 def lease_key(stream: str, group: str, name: str) -> str:
     """The key of a name's lease; its hash tag puts it on the stream's shard of a cluster."""
     tagged = stream if "{" in stream else f"{{{stream}}}"
-    return f"{tagged}:{group}:lease:{name}"
+    # The lengths tell apart what the names alone do not, such as 's' and '{s}'.
+    return f"{tagged}:lease:{len(stream)}.{len(group)}:{group}:{name}"
 
 
 class Attendant:
@@ -51,7 +58,7 @@ class Attendant:
     def __init__(self, settings: WorkerSettings) -> None:
         queue, self._name = settings.queue, settings.name
         self._group = queue.group
-        self._client = redis.Redis.from_pool(same_pool(queue.client))
+        self._client = redis.Redis.from_pool(same_pool(queue.client, socket_timeout=_PATIENCE_S))
         self._lease_s, self._grace_s = settings.lease_ms / 1000, settings.grace_ms / 1000
         self._lease = self._client.lock(
             lease_key(queue.stream, queue.group, self._name),
@@ -79,7 +86,7 @@ class Attendant:
         self._wishes.put("end")
         self._thread.join()
         if self._held:
-            with contextlib.suppress(LockError, redis.ConnectionError, redis.TimeoutError):
+            with contextlib.suppress(redis.RedisError):
                 self._lease.release()  # if this fails the lease runs out by itself
         self._client.close()
 
@@ -128,13 +135,13 @@ class Attendant:
         if not self._held:
             return
         try:
-            self._lease.reacquire()
-        except (redis.ConnectionError, redis.TimeoutError):
-            return  # the next renewal comes before the lease has run out
-        except LockError:
-            # It ran out: we were stopped for long, or the server forgot. Ours again if it is free.
-            with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+            try:
+                self._lease.reacquire()
+            except LockError:
+                # It ran out: we were stopped for long, or the server forgot. Ours if it is free.
                 self.lost = not self._lease.acquire(blocking=False)
+        except redis.RedisError as exc:
+            log.warning("the lease on %s was not renewed, again soon: %s", self._name, exc)
         if self.lost:
             self._unblock()
 
@@ -147,16 +154,21 @@ class Attendant:
     def _end_blocked_read(self) -> str:
         """Wake the worker with CLIENT UNBLOCK until it has ended, or its grace has."""
         deadline = time.monotonic() + self._grace_s
+        renew_at = time.monotonic() + self._lease_s / 3
         while True:
-            self._unblock()  # repeated, since the worker may be just about to block
-            self._renew()
+            if not self.in_handler:
+                self._unblock()  # repeated, since the worker may be just about to block
             try:
                 wish = self._wishes.get(timeout=0.05)
             except Empty:
                 wish = ""
             if wish == "end":
                 return wish
-            if time.monotonic() >= deadline and not self.grace_over:
+            now = time.monotonic()
+            if now >= deadline and self.in_handler and not self.grace_over:
                 self.grace_over = True
                 if self._worker_thread == threading.main_thread().ident:
                     signal.pthread_kill(self._worker_thread, signal.SIGTERM)  # stop.py hears it
+            if now >= renew_at:
+                self._renew()
+                renew_at = now + self._lease_s / 3

@@ -47,10 +47,10 @@ def own_client(client: redis.Redis) -> redis.Redis:
     )
 
 
-def same_pool(client: redis.Redis) -> redis.ConnectionPool:
+def same_pool(client: redis.Redis, **changes: float) -> redis.ConnectionPool:
     """A new pool with the settings of `client`'s: connections of one's own, for one thread."""
     pool = client.connection_pool
-    return redis.ConnectionPool(pool.connection_class, **pool.connection_kwargs)
+    return redis.ConnectionPool(pool.connection_class, **pool.connection_kwargs | changes)
 
 
 def socket_timeout_ms(client: redis.Redis) -> float | None:
@@ -58,7 +58,8 @@ def socket_timeout_ms(client: redis.Redis) -> float | None:
 
     redis-py's default, 5 s since version 8, stands in no settings: a connection is asked, unopened.
     """
-    connection = client.connection_pool.make_connection()
+    # From a pool of its own: a pool counts what it has made against its maximum.
+    connection = same_pool(client).make_connection()
     timeout_s: float | None = getattr(connection, "socket_timeout", None)
     return None if timeout_s is None else timeout_s * 1000
 

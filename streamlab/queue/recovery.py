@@ -56,7 +56,9 @@ def sweep(
         if found.entries:
             yield found.entries
         if found.nil:
-            yield from drain(client, tasks, name, count)
+            # Of the own list only what is gone: the rest may have failed a moment ago.
+            for page in drain(client, tasks, name, count):
+                yield [entry for entry in page if entry.fields is None]
         cursor = found.cursor
         if cursor == "0-0":
             return

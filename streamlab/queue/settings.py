@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,12 @@ class WorkerSettings:
     def __post_init__(self) -> None:
         if not callable(self.handler):
             msg = f"handler must be callable with a Task, got {self.handler!r}"
+            raise BadArgumentError(msg)
+        if inspect.iscoroutinefunction(self.handler) or inspect.isgeneratorfunction(self.handler):
+            msg = (
+                f"handler must have done its work when it returns, got {self.handler!r}, which "
+                "has only begun it: wrap it, with asyncio.run for a coroutine"
+            )
             raise BadArgumentError(msg)
         if not isinstance(self.name, str) or not self.name:
             msg = f"name must be None or text of at least one character, got {self.name!r}"

@@ -62,7 +62,7 @@ class WorkerReport:
     expired
         Held longer than `min_idle_ms` before their turn came: left, as they may be another's.
     reconnects
-        How often the connection was lost and made again.
+        How often the connection was lost, or could not be made.
     """
 
     done: int = 0
@@ -104,14 +104,16 @@ class Shift:
     def work(self) -> None:
         """Serve until it is over, through as many connections as that takes."""
         try:
-            while not self._over():
+            while True:
                 try:
+                    if self._over():
+                        break
                     self._session()
                 except (redis.AuthenticationError, AuthorizationError):
                     raise  # a ConnectionError to redis-py, and no time will mend it
                 except (redis.ConnectionError, redis.TimeoutError) as exc:
                     self._counts["reconnects"] += 1
-                    pause_s = RECONNECT.compute(self._failures)
+                    pause_s = RECONNECT.compute(min(self._failures, 16))  # 2**n overflows a float
                     self._failures += 1
                     log.warning("%s: %s; again in %.2f s", self._settings.name, exc, pause_s)
                     self._attendant.sleep(pause_s)
@@ -130,6 +132,8 @@ class Shift:
             ensure_group(self._client, queue.stream, queue.group, "0")
             self._watch_connection()
             self._acknowledge()  # what was finished before the connection was lost
+            if self._enough():
+                return
             self._recover(drain(self._client, queue, name, self._count))
             # Workers that start together do not sweep together.
             self._attendant.sleep(random.uniform(0, min(0.1, self._settings.min_idle_ms / 10_000)))
@@ -153,7 +157,10 @@ class Shift:
 
     def _connected(self, connection: ConnectionInterface) -> None:
         connection.send_command("CLIENT", "ID")  # type: ignore[no-untyped-call]
-        self._attendant.blocked_client_id = int(connection.read_response())
+        try:
+            self._attendant.blocked_client_id = int(connection.read_response())
+        except redis.exceptions.NoPermissionError:  # an ACL; a stop then waits out the read
+            self._attendant.blocked_client_id = None
 
     def _over(self) -> bool:
         if self._attendant.lost:
@@ -164,7 +171,7 @@ class Shift:
         return self._enough() or (self._idle_s is not None and idle_s >= self._idle_s)
 
     def _enough(self) -> bool:
-        return self._attendant.stopping or self._left == 0
+        return self._attendant.stopping or self._attendant.lost or self._left == 0
 
     def _count(self) -> int:
         count = self._pace.count()
@@ -203,6 +210,8 @@ class Shift:
         return max(1, int((min(until) - now) * 1000))  # BLOCK 0 would wait for ever
 
     def _sweep(self) -> None:
+        if self._enough():
+            return
         self._acknowledge()  # or we would take over from ourselves what is finished
         self._recover(
             sweep(
@@ -228,7 +237,9 @@ class Shift:
     # -- handling ------------------------------------------------------------------------------
 
     def _handle(self, entries: list[Entry]) -> None:
-        read_at = time.monotonic()
+        if not entries:
+            return
+        read_at = self._idle_since = time.monotonic()
         ours_until = read_at + self._settings.min_idle_ms / 1000
         for entry in entries:
             if self._enough():
@@ -257,7 +268,7 @@ class Shift:
             log.exception("%s: task %s failed; left pending", self._settings.name, task.task_id)
         else:
             if not self._finished:
-                self._finished_since = time.monotonic()
+                self._finished_since = started
             self._finished.append(entry_id)
         finally:
             self._attendant.in_handler = False

@@ -38,14 +38,20 @@ def stop_on_signals(attendant: Attendant) -> Iterator[None]:
         yield
         return
 
+    wishes = 0
+    grace_heard = False
+
     def heard(_signal: int, _frame: FrameType | None) -> None:
-        if attendant.grace_over:
+        nonlocal wishes, grace_heard
+        if attendant.grace_over and not grace_heard:  # the attendant's own signal
+            grace_heard = True
             if attendant.in_handler:
                 raise GraceOver
-        elif attendant.stopping:
+            return
+        wishes += 1
+        if wishes > 1:
             raise KeyboardInterrupt
-        else:
-            attendant.stop()
+        attendant.stop()
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamlab.errors import NameInUseError
 from streamlab.queue.attendant import LEASE_MS, Attendant, unique_name
 from streamlab.queue.settings import WorkerSettings, block_within, check_whole
 from streamlab.queue.shift import Shift, WorkerReport
@@ -84,17 +85,23 @@ class Worker:
         return f"<Worker {self.name!r} of {self.settings.queue!r}>"
 
     def stop(self) -> None:
-        """Ask a running worker to stop, from any thread: it finishes the task it is at."""
-        if self._attendant is not None:
-            self._attendant.stop()
+        """Ask a running worker to stop, from any thread, as SIGTERM would.
+
+        It finishes the task at hand, for at most `grace_ms` if it runs in the main thread. A worker
+        that does not run yet is not stopped.
+        """
+        attendant = self._attendant
+        if attendant is not None:
+            attendant.stop()
 
     def run(self, *, max_tasks: int | None = None, idle_ms: int | None = None) -> WorkerReport:
         """Work until stopped, or until a bound is reached.
 
         SIGTERM and SIGINT stop it gracefully: it reads no more, finishes the task it is at (for
         at most `grace_ms`), acknowledges what is done, and leaves the rest pending for others. A
-        second signal raises KeyboardInterrupt at once. At the end the consumer is removed from the
-        group (XGROUP DELCONSUMER, by a script) unless it still holds entries.
+        second signal raises KeyboardInterrupt at once; what was finished and not yet acknowledged
+        is then run again. At the end the consumer is removed from the group (XGROUP DELCONSUMER,
+        by a script) unless it still holds entries.
 
         A lost connection is made again, with growing, jittered pauses, and the worker begins anew
         with what it held; tasks it had finished are acknowledged, not run again.
@@ -120,9 +127,13 @@ class Worker:
         for what, value in (("max_tasks", max_tasks), ("idle_ms", idle_ms)):
             if value is not None:
                 check_whole(what, value, at_least=1)
+        if self._attendant is not None:
+            msg = f"the worker {self.name!r} is running already: make another for another thread"
+            raise NameInUseError(msg)
         attendant = Attendant(self.settings)
         shift = Shift(self.settings, attendant, max_tasks, idle_ms)
-        with attendant, stop_on_signals(attendant):
+        # The attendant may send a signal until it has ended, so the handlers outlast it.
+        with stop_on_signals(attendant), attendant:
             self._attendant = attendant
             try:
                 shift.work()
