@@ -125,7 +125,7 @@ def test_a_start_that_is_no_id_is_refused(queue, start):
 # -- bad input and trouble ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stream", ["", None, b"tasks", 7])
+@pytest.mark.parametrize("stream", ["", None, b"tasks", 7, "\ud800"])
 def test_a_name_that_is_no_text_is_refused(r, stream):
     with pytest.raises(BadArgumentError, match="stream must be text"):
         TaskQueue(r, stream)

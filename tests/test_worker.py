@@ -246,7 +246,7 @@ def test_the_lease_outlives_errors_of_the_server(handler):
         thread = threading.Thread(target=worker.run, daemon=True)
         thread.start()
         lease = lease_key("tasks", "workers", "a")
-        poll(lambda: client.exists(lease))
+        poll(lambda: client.exists(lease) and blocked(client))
         client.config_set("maxmemory", 1)
         client.delete(lease)
         time.sleep(0.2)  # some renewals, each refused

@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter
 
-from support import effects, poll, worker_process
+from support import effects, poll, run_python, worker_process
 
 from streamlab import TaskQueue, Worker
 
@@ -109,3 +109,29 @@ def test_a_handler_that_outlasts_its_grace_is_left_pending_and_the_exit_is_0(ser
     assert "the grace time is over" in err
     assert queue.depth().pending == 1
     assert [c["name"] for c in r.xinfo_consumers(key, "workers")] == ["w"]  # F25: it holds work
+
+
+SIGNALS = """
+import os, signal, sys, time
+from streamlab import RedisServer, TaskQueue, Worker
+with RedisServer() as server:
+    queue = TaskQueue(server.client(), "tasks")
+    for turn in range(60):
+        def work(task):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.047 + 0.006 * (turn % 20) / 20)  # about as long as the grace
+        queue.enqueue("x")
+        Worker(queue, work, grace_ms=50, min_idle_ms=1).run(max_tasks=1)
+    queue.enqueue("x")
+    def stop_and_signal(task):
+        worker.stop()
+        os.kill(os.getpid(), signal.SIGTERM)  # the first signal, not the second
+    worker = Worker(queue, stop_and_signal)
+    worker.run(max_tasks=1)
+print("alive")
+"""
+
+
+def test_a_grace_that_ends_with_the_task_never_kills_the_process():
+    done = run_python("-c", SIGNALS)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr[-500:]

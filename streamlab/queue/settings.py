@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from streamlab.errors import BadArgumentError
 from streamlab.queue.connection import socket_timeout_ms
+from streamlab.queue.names import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,9 +94,7 @@ class WorkerSettings:
                 "has only begun it: wrap it, with asyncio.run for a coroutine"
             )
             raise BadArgumentError(msg)
-        if not isinstance(self.name, str) or not self.name:
-            msg = f"name must be None or text of at least one character, got {self.name!r}"
-            raise BadArgumentError(msg)
+        check_name("name", self.name)
         check_whole("batch", self.batch, at_least=1, at_most=10_000)
         check_whole("min_idle_ms", self.min_idle_ms, at_least=1)
         check_whole("lease_ms", self.lease_ms, at_least=100)

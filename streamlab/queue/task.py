@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from streamlab.errors import BadArgumentError, PayloadError
+from streamlab.queue.names import check_name, check_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,17 +51,10 @@ class Task:
             except (TypeError, ValueError) as exc:
                 msg = f"data must be text or something JSON can say, got {type(data).__name__}"
                 raise BadArgumentError(f"{msg} ({exc}): convert it first") from exc
-        try:
-            data.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError as exc:
-            msg = f"data must be text that UTF-8 can say ({exc.reason} at {exc.start}): clean it"
-            raise BadArgumentError(msg) from exc
+        check_utf8("data", data)
         if task_id is None:
             return cls(data)
-        if not isinstance(task_id, str) or not task_id:
-            msg = f"task_id must be text of at least one character, got {task_id!r}"
-            raise BadArgumentError(msg)
-        return cls(data, task_id)
+        return cls(data, check_name("task_id", task_id))
 
     def fields(self) -> dict[str, str]:
         """The entry's fields, as XADD takes them."""

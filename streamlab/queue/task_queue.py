@@ -11,6 +11,7 @@ from streamlab.errors import BadArgumentError, NotEnqueuedError, OutcomeUnknownE
 from streamlab.queue.connection import ensure_connected, own_client
 from streamlab.queue.depth import QueueDepth, read_depth
 from streamlab.queue.group import ensure_group, server_errors
+from streamlab.queue.names import check_name
 from streamlab.queue.task import Task
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ class TaskQueue:
 
     def __init__(self, client: redis.Redis, stream: str, *, group: str = "workers") -> None:
         for what, name in (("stream", stream), ("group", group)):
-            if not isinstance(name, str) or not name:
-                msg = f"{what} must be text of at least one character, got {name!r}"
-                raise BadArgumentError(msg)
+            check_name(what, name)
         self.client = own_client(client)
         self.stream = stream
         self.group = group
