@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from streamlab.errors import StreamlabError
-    from streamlab.queue import QueueDepth, Task, TaskQueue, Worker, WorkerReport
+    from streamlab.queue import QueueDepth, Task, TaskQueue
     from streamlab.server import ReaderServer, RedisServer, find_redis, lab_server
     from streamlab.view import show
+    from streamlab.worker import Worker, WorkerReport
 
 _HOME = {
     "QueueDepth": "streamlab.queue",
@@ -26,8 +27,8 @@ _HOME = {
     "StreamlabError": "streamlab.errors",
     "Task": "streamlab.queue",
     "TaskQueue": "streamlab.queue",
-    "Worker": "streamlab.queue",
-    "WorkerReport": "streamlab.queue",
+    "Worker": "streamlab.worker",
+    "WorkerReport": "streamlab.worker",
     "find_redis": "streamlab.server",
     "lab_server": "streamlab.server",
     "show": "streamlab.view",

@@ -14,9 +14,11 @@
     │   ├── GroupMissingError                  the server said NOGROUP
     │   ├── WrongTypeError                     the key holds something else than a stream
     │   ├── NameInUseError                     another live worker holds the consumer name
-    │   ├── NotEnqueuedError                   the XADD was never sent
+    │   ├── NotEnqueuedError                   the XADD was never sent, or was refused
+    │   │   └── QueueFullError                 as many unfinished tasks as were allowed
     │   ├── OutcomeUnknownError                the XADD was sent and its reply never came
     │   └── PayloadError                       an entry that is no task, or data that is not JSON
+    ├── LedgerError                            a history that could not be written or read
     └── BenchError                             a load test that could not be run
 """
 
@@ -95,9 +97,25 @@ class OutcomeUnknownError(QueueError):
         self.enqueued = list(enqueued)
 
 
+class QueueFullError(NotEnqueuedError):
+    """A bounded queue had no room; `depth` is how many unfinished tasks it has."""
+
+    def __init__(self, message: str, *, depth: int, enqueued: Sequence[object] = ()) -> None:
+        super().__init__(message, enqueued=enqueued)
+        self.depth = depth
+
+
 class PayloadError(QueueError):
     """An entry without the fields of a task, or a payload that is not what was asked for."""
 
 
+class LedgerError(StreamlabError):
+    """An event could not be written to a ledger, or what is in one is not what was written."""
+
+
 class BenchError(StreamlabError):
     """A load test could not be run, or would have measured something else."""
+
+
+class WorkKeptWarning(UserWarning):
+    """A stream is longer than was wished, since the rest of it is work nobody has done yet."""

@@ -110,10 +110,14 @@ def test_imports_go_down_only(module):
         "errors": set(),
         "server": {"errors"},
         "queue": {"errors"},
-        "bench": {"errors", "server", "queue"},
+        "worker": {"errors", "queue"},
+        "history": {"errors"},
+        "faults": {"errors", "server"},
+        "bench": {"errors", "server", "queue", "worker"},
         "view": {"errors", "server"},
-        "doctor": {"errors", "server"},
-        "cli": {"errors", "server", "queue", "bench", "doctor"},
+        "doctor": {"errors", "server", "queue"},
+        "chaos": {"errors", "server", "queue", "worker", "history", "faults"},
+        "cli": {"errors", "server", "queue", "worker", "bench", "doctor", "chaos"},
     }
     room = module.split(".")[1]
     if room != "__main__":

@@ -164,7 +164,7 @@ def test_without_a_connection_the_task_is_definitely_not_there():
 
 
 def test_when_the_reply_is_lost_the_outcome_is_unknown_and_nothing_is_sent_twice(
-    newest, key, short_path
+    oldest, key, short_path
 ):
     """F11, and its control: the client we are given does send it twice by itself."""
     sent = {}
@@ -172,7 +172,7 @@ def test_when_the_reply_is_lost_the_outcome_is_unknown_and_nothing_is_sent_twice
         stream = f"{key}:{way}"
         folder = short_path / way
         folder.mkdir()
-        with reply_lost_once(newest, folder, b"XADD") as path:
+        with reply_lost_once(oldest, folder, b"XADD") as path:
             insistent = redis.Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 3))
             if way == "bare":
                 insistent.xadd(stream, {"data": "x"})
@@ -180,9 +180,40 @@ def test_when_the_reply_is_lost_the_outcome_is_unknown_and_nothing_is_sent_twice
                 with pytest.raises(OutcomeUnknownError, match="may or may not be there") as caught:
                     TaskQueue(insistent, stream).enqueue("x", task_id="mine")
                 assert caught.value.task_ids == ("mine",)
-        with newest.client() as r:
+        with oldest.client() as r:
             sent[way] = r.xlen(stream)
     assert sent == {"bare": 2, "queue": 1}
+
+
+def test_with_idmp_a_task_whose_reply_was_lost_is_sent_again_and_stored_once(
+    newest, key, short_path
+):
+    with newest.client() as r, reply_lost_once(newest, short_path, b"XADD") as path:
+        queue = TaskQueue(redis.Redis(unix_socket_path=str(path)), key)
+        task = queue.enqueue("x")
+        assert [entry_id for entry_id, _ in r.xrange(key)] == [task.entry_id]
+        assert r.xinfo_stream(key)["iids-duplicates"] == 1
+
+
+def test_what_the_server_would_not_remember_is_not_sent_again(newest, key, short_path):
+    """F55: IDMP protects for its duration and its size only."""
+    with newest.client() as r:
+        queue = TaskQueue(r, key)
+        queue.enqueue("first")
+        r.execute_command("XCFGSET", key, "IDMP-MAXSIZE", 2)
+        with reply_lost_once(newest, short_path, b"XADD") as path:
+            queue = TaskQueue(redis.Redis(unix_socket_path=str(path)), key)
+            with pytest.raises(OutcomeUnknownError) as caught:
+                queue.enqueue_many("abc")
+        assert len(caught.value.task_ids) == 3
+        assert r.xlen(key) == 4
+
+
+def test_two_tasks_with_one_id_are_two_entries_on_every_version(queue, r, key):
+    """IDMP's number is of the sending, not of the task."""
+    queue.enqueue("x", task_id="same")
+    queue.enqueue("x", task_id="same")
+    assert r.xlen(key) == 2
 
 
 def test_a_paused_server_leaves_the_outcome_unknown():

@@ -13,7 +13,7 @@ from support import poll
 
 from streamlab import RedisServer, TaskQueue, Worker
 from streamlab.errors import BadArgumentError, GroupMissingError, NameInUseError, WrongTypeError
-from streamlab.queue.attendant import lease_key
+from streamlab.worker.lease import lease_key
 
 
 @pytest.fixture
@@ -180,15 +180,15 @@ def test_a_handler_that_ends_the_process_leaves_only_its_own_task(queue, done):
     assert (done, queue.depth().pending) == (["a", "b"], 1)
 
 
-async def later(_task):
-    """A coroutine: calling it runs nothing."""
-
-
 def in_steps(_task):
     yield
 
 
-@pytest.mark.parametrize("handler", [later, in_steps])
+async def in_steps_later(_task):
+    yield
+
+
+@pytest.mark.parametrize("handler", [in_steps, in_steps_later])
 def test_a_handler_that_returns_before_its_work_is_done_is_refused(newest, handler):
     with pytest.raises(BadArgumentError, match="must have done its work when it returns"):
         Worker(TaskQueue(newest.client(), "tasks"), handler)
@@ -262,8 +262,11 @@ def test_an_entry_that_is_no_task_never_reaches_the_handler(queue, r, key, handl
     queue.enqueue("good")
     report = Worker(queue, handler).run(max_tasks=1)
     assert done == ["good"]
-    assert (report.unreadable, queue.depth().pending) == (1, 1)
+    assert (report.dead_lettered, queue.depth().pending) == (1, 0)
     assert "entry 1-1 has no field" in caplog.text
+    (letter,) = queue.dead_letters()
+    assert (letter.entry_id, letter.fields, letter.task) == ("1-1", {"other": "field"}, None)
+    assert "has no field 'data'" in letter.reason
 
 
 @pytest.mark.parametrize(
@@ -333,21 +336,34 @@ def test_an_ack_that_somebody_else_gave_is_counted(queue, r, key):
     assert (report.done, report.overtaken) == (0, 1)
 
 
-def test_a_task_held_too_long_is_not_begun(queue, done):
+def test_what_waits_behind_a_slow_task_is_renewed_too(queue, r, key, done):
     """The first handler is quick, so that a batch is read; the second outlasts min-idle."""
-    queue.enqueue_many(["quick", "slow"])
 
     def work(task):
-        time.sleep(0.4 if task.data == "slow" else 0)
+        if task.data == "slow":
+            time.sleep(0.5)
+            done.extend(r.xautoclaim(key, "workers", "thief", 200)[1])
         done.append(task.data)
 
-    report = Worker(queue, work, min_idle_ms=200).run(max_tasks=2)
-    assert done == ["quick", "slow"]
-    assert report.expired == 0  # max_tasks bounds what is read
-    done.clear()
     queue.enqueue_many(["quick", "slow", "late"])
-    report = Worker(queue, work, min_idle_ms=200).run(idle_ms=20)
-    assert report.expired >= 1
+    report = Worker(queue, work, min_idle_ms=200).run(max_tasks=3)
+    assert done == ["quick", "slow", "late"]
+    assert (report.expired, report.overtaken) == (0, 0)
+
+
+def test_what_was_taken_over_before_its_turn_is_not_begun(queue, r, key, done):
+    def work(task):
+        if task.data == "slow":
+            held = [line["message_id"] for line in r.xpending_range(key, "workers", "-", "+", 9)]
+            r.xclaim(key, "workers", "thief", 0, held[-1:])
+            time.sleep(0.2)  # the heartbeat learns of it
+        done.append(task.data)
+
+    queue.enqueue_many(["quick", "slow", "late"])
+    report = Worker(queue, work, min_idle_ms=300).run(idle_ms=20)
+    assert done == ["quick", "slow"]
+    assert (report.done, report.expired) == (2, 1)
+    assert held_by(r, key, "thief") == 1
 
 
 def test_slow_tasks_are_read_one_by_one(queue, r, key):
@@ -481,7 +497,7 @@ def test_a_worker_may_start_before_its_server():
         worker = Worker(queue, lambda task: done.append(task.data))
         thread = threading.Thread(target=worker.run, kwargs={"max_tasks": 1}, daemon=True)
         thread.start()
-        poll(lambda: worker._attendant, what="the start of the worker")
+        poll(lambda: worker._crew, what="the start of the worker")
         server.restart()
         thread.join(20)
         assert done == ["x"]
@@ -513,13 +529,24 @@ def test_a_key_of_another_type_ends_the_worker(queue, r, key, handler):
         ("batch", 0, "in 1..10000"),
         ("batch", True, "in 1..10000"),
         ("batch", 10_001, "in 1..10000"),
-        ("min_idle_ms", 0, ">= 1"),
-        ("min_idle_ms", -5, ">= 1"),
-        ("min_idle_ms", 1.5, ">= 1"),
+        ("min_idle_ms", 0, "in 1..31536000000"),
+        ("min_idle_ms", -5, "in 1.."),
+        ("min_idle_ms", 1.5, "in 1.."),
         ("block_ms", 0, ">= 1"),
         ("block_ms", "10", ">= 1"),
-        ("lease_ms", 99, ">= 100"),
-        ("grace_ms", -1, ">= 0"),
+        ("lease_ms", 99, "in 100.."),
+        ("grace_ms", -1, "in 0.."),
+        ("max_deliveries", 0, "in 1.."),
+        ("retry_ms", -1, "in 0.."),
+        ("remember_ms", 0, "in 1.."),
+        ("threads", 0, "in 1..256"),
+        ("threads", 257, "in 1..256"),
+        ("min_idle_ms", 2**63, "in 1.."),
+        ("lease_ms", 10**14, "in 100.."),
+        ("idempotent", 1, "True or False"),
+        ("delete_done", None, "True or False"),
+        ("regroup_at", ">", "an entry id such as '1-1'"),
+        ("observer", 7, "callable or None"),
         ("name", "", "at least one character"),
         ("name", 7, "at least one character"),
     ],
@@ -535,7 +562,7 @@ def test_a_setting_out_of_its_bounds_is_refused_with_value_and_rule(newest, sett
 
 @pytest.mark.parametrize("bound", ["max_tasks", "idle_ms"])
 def test_a_bound_below_one_is_refused(newest, bound):
-    with pytest.raises(BadArgumentError, match=f"{bound} must be a whole number >= 1, got 0"):
+    with pytest.raises(BadArgumentError, match=rf"{bound} must be a whole number in 1\.\.\d+, got 0"):
         Worker(TaskQueue(newest.client(), "tasks"), print).run(**{bound: 0})
 
 
@@ -565,7 +592,7 @@ def test_a_lost_connection_is_logged_without_the_password(caplog):
         worker = Worker(queue, print, min_idle_ms=100)
         thread = threading.Thread(target=worker.run, daemon=True)
         thread.start()
-        poll(lambda: worker._attendant and worker._attendant.blocked_client_id)
+        poll(lambda: blocked(queue.client))
         server.kill()
         poll(lambda: "again in" in caplog.text)
         worker.stop()

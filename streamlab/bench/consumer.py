@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from streamlab.bench.child import Job, connected, wait_for_go
 from streamlab.bench.ledger import Ledger
 from streamlab.bench.payload import number_of
-from streamlab.queue import Task, TaskQueue, Worker
+from streamlab.queue import Task, TaskQueue
 from streamlab.queue.replies import read_entries
+from streamlab.worker import Worker
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -53,7 +54,7 @@ def _bare(job: Job, ledger: Ledger, client: redis.Redis) -> None:
         )
         for entry in read_entries(reply):
             started_ns = time.monotonic_ns()
-            ledger.write(number_of((entry.fields or {})["data"]), started_ns, time.monotonic_ns())
+            ledger.write(number_of(entry.fields["data"]), started_ns, time.monotonic_ns())
             client.xack(job.stream, "workers", entry.entry_id)
 
 

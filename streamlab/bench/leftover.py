@@ -38,10 +38,10 @@ def leftover(client: redis.Redis, stream: str, group: str) -> tuple[list[int], l
     return pending, unread
 
 
-def _page(client: redis.Redis, stream: str, start: str, end: str) -> list[replies.Entry]:
+def _page(client: redis.Redis, stream: str, start: str, end: str) -> list[replies.Delivery]:
     # The reply has the shape of one stream's part of an XREADGROUP.
     return replies.read_entries([(stream, client.xrange(stream, start, end, _PAGE))])
 
 
-def _numbers(entries: list[replies.Entry]) -> list[int]:
-    return [number_of(entry.fields["data"]) for entry in entries if entry.fields]
+def _numbers(entries: list[replies.Delivery]) -> list[int]:
+    return [number_of(entry.fields["data"]) for entry in entries]

@@ -15,8 +15,9 @@ import redis
 
 import streamlab
 from streamlab.bench.floor import RATE_PER_S
-from streamlab.queue import TaskQueue, Worker
+from streamlab.queue import TaskQueue
 from streamlab.server import RedisServer
+from streamlab.worker import Worker
 
 if TYPE_CHECKING:
     from streamlab.bench.floor import Floor

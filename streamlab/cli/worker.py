@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamlab.cli.printing import AsJson, print_json
-from streamlab.errors import StreamlabError
+from streamlab.errors import BadArgumentError, StreamlabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,34 +43,105 @@ def worker(
     grace_ms: Annotated[
         int, typer.Option(help="For how long a running task may go on after SIGTERM.")
     ] = 10_000,
-    max_tasks: Annotated[int | None, typer.Option(help="Stop after so many tasks.")] = None,
+    max_deliveries: Annotated[
+        int, typer.Option(help="Give a task up that failed or was begun so often.")
+    ] = 5,
+    retry_ms: Annotated[
+        int, typer.Option(help="The first pause before a failed task is tried again; it doubles.")
+    ] = 1_000,
+    idempotent: Annotated[
+        bool,
+        typer.Option("--idempotent", help="Commit what FUNCTION(task, pipeline) queues once."),
+    ] = False,
+    delete_done: Annotated[
+        bool, typer.Option("--delete-done", help="Delete what every group has acknowledged.")
+    ] = False,
+    regroup_at: Annotated[
+        str | None,
+        typer.Option(help="Make the group again at this id when it vanishes; else stop."),
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Tasks at once in a process, for I/O.")] = 1,
+    processes: Annotated[
+        int, typer.Option(help="Processes; one that crashes is started again, with back-off.")
+    ] = 1,
+    max_tasks: Annotated[
+        int | None, typer.Option(help="Stop after so many tasks (each process).")
+    ] = None,
     idle_ms: Annotated[int | None, typer.Option(help="Stop when none came for so long.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a function of yours on each task of a stream.
+    """Run a function of yours on each task of a stream; a coroutine function will do too.
 
-    SIGTERM or Ctrl-C stops it: it finishes the task at hand and leaves the rest to others.
+    SIGTERM or Ctrl-C stops it: it finishes the tasks at hand and hands the rest back.
 
     Example: streamlab worker tasks:handle --url redis://localhost:6379/0 --stream task_queue
     """
-    import dataclasses  # noqa: PLC0415
     import logging  # noqa: PLC0415
 
-    from streamlab.queue import TaskQueue, Worker  # noqa: PLC0415
+    from streamlab.queue import TaskQueue  # noqa: PLC0415
     from streamlab.server.reader import ReaderServer  # noqa: PLC0415
+    from streamlab.worker import Worker  # noqa: PLC0415
+    from streamlab.worker.supervisor import end_with_supervisor, report  # noqa: PLC0415
 
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    reports = end_with_supervisor()
     function = _function(handler)
     queue = TaskQueue(ReaderServer(url).client(), stream, group=group)
     serving = Worker(
-        queue, function, name=name, batch=batch, min_idle_ms=min_idle_ms, grace_ms=grace_ms
+        queue,
+        function,
+        name=name,
+        batch=batch,
+        min_idle_ms=min_idle_ms,
+        max_deliveries=max_deliveries,
+        retry_ms=retry_ms,
+        idempotent=idempotent,
+        delete_done=delete_done,
+        regroup_at=regroup_at,
+        threads=threads,
+        grace_ms=grace_ms,
     )
+    if processes != 1 and reports is None:
+        _print(_supervised(url, name, processes, grace_ms), as_json=as_json)
+        return
     typer.echo(f"{serving.name} serves {stream!r} for {group!r}; Ctrl-C stops it", err=True)
     counts = dataclasses.asdict(serving.run(max_tasks=max_tasks, idle_ms=idle_ms))
+    if reports is None:
+        _print(counts, as_json=as_json)
+    else:
+        report(reports, json.dumps(counts))
+
+
+def _print(counts: dict[str, int], *, as_json: bool) -> None:
     if as_json:
         print_json(counts)
     else:
         typer.echo(", ".join(f"{what} {n}" for what, n in counts.items() if n or what == "done"))
+
+
+def _supervised(url: str, name: str | None, processes: int, grace_ms: int) -> dict[str, int]:
+    """Run this very command line in several processes; the sum of their reports."""
+    from streamlab.worker.supervisor import Supervisor  # noqa: PLC0415
+
+    if name is not None:
+        msg = f"name must be left out with --processes {processes}: each process has its own"
+        raise BadArgumentError(msg)
+    os.environ["STREAMLAB_REDIS_URL"] = url  # a child inherits it; `ps` shows no password of ours
+    command = [sys.executable, "-m", "streamlab", *_without_url(sys.argv[1:])]
+    supervisor = Supervisor(command, processes, grace_ms)
+    total: Counter[str] = Counter()
+    for line in supervisor.run():
+        total.update(json.loads(line))
+    return {**total, "restarts": supervisor.restarts}
+
+
+def _without_url(arguments: list[str]) -> list[str]:
+    kept, skip = [], False
+    for argument in arguments:
+        if not skip and argument != "--url" and not argument.startswith("--url="):
+            kept.append(argument)
+        skip = not skip and argument == "--url"
+    return kept
 
 
 def _function(named: str) -> Callable[..., object]:

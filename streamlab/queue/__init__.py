@@ -1,12 +1,11 @@
-"""A correct task queue on one stream and one group.
+"""A task queue on one stream and one group: put tasks on it, see how many wait, look after it.
 
-`TaskQueue` puts tasks on the stream; `Worker` takes them off it and loses none.
+The consuming side is the room above, `streamlab.worker`.
 """
 
+from streamlab.queue.dead_letter import DeadLetter
 from streamlab.queue.depth import QueueDepth
-from streamlab.queue.shift import WorkerReport
 from streamlab.queue.task import Task
 from streamlab.queue.task_queue import TaskQueue
-from streamlab.queue.worker import Worker
 
-__all__ = ["QueueDepth", "Task", "TaskQueue", "Worker", "WorkerReport"]
+__all__ = ["DeadLetter", "QueueDepth", "Task", "TaskQueue"]

@@ -27,7 +27,8 @@ def own_client(client: redis.Redis) -> redis.Redis:
 
     redis-py sends a command again, up to ten times, when the reply did not come; for XADD that
     makes two tasks of one. Here nothing is sent twice. Text is decoded so that bytes which are
-    not UTF-8 survive as they are (``surrogateescape``) instead of ending the read.
+    not UTF-8 survive as they are (``surrogateescape``) instead of ending the read. Replies have
+    the shapes of RESP2, whatever `client` speaks: redis-py has others for each protocol.
 
     Raises
     ------
@@ -41,6 +42,8 @@ def own_client(client: redis.Redis) -> redis.Redis:
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": True,
         "encoding_errors": "surrogateescape",
+        "protocol": None,  # which means: RESP3 on the wire, in the shapes of RESP2
+        "legacy_responses": True,
     }
     return redis.Redis.from_pool(
         redis.ConnectionPool(client.connection_pool.connection_class, **settings)

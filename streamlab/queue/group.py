@@ -31,6 +31,20 @@ def server_errors(stream: str, group: str) -> Iterator[None]:
         raise
 
 
+def check_entry_id(what: str, entry_id: object, *, also: str = "") -> str:
+    """`entry_id` if it is one, such as ``"1-1"`` or ``"0"``.
+
+    Raises
+    ------
+    BadArgumentError
+        If it is not.
+    """
+    if isinstance(entry_id, str) and re.fullmatch(r"\d{1,20}(-\d{1,20})?", entry_id):
+        return entry_id
+    msg = f"{what} must be {also}an entry id such as '1-1', got {entry_id!r}"
+    raise BadArgumentError(msg)
+
+
 def ensure_group(client: redis.Redis, stream: str, group: str, start: str) -> bool:
     """XGROUP CREATE … MKSTREAM; whether it was made now.
 
@@ -41,9 +55,8 @@ def ensure_group(client: redis.Redis, stream: str, group: str, start: str) -> bo
     WrongTypeError
         If the key holds something else than a stream.
     """
-    if not isinstance(start, str) or not re.fullmatch(r"\$|\d{1,20}(-\d{1,20})?", start):
-        msg = f"start must be '0', '$' or an entry id such as '1-1', got {start!r}"
-        raise BadArgumentError(msg)
+    if start != "$":
+        check_entry_id("start", start, also="'0', '$' or ")
     try:
         with server_errors(stream, group):
             client.xgroup_create(stream, group, id=start, mkstream=True)

@@ -33,3 +33,9 @@ def check_utf8(what: str, text: str) -> None:
     except UnicodeEncodeError as exc:
         msg = f"{what} must be text that UTF-8 can say ({exc.reason} at {exc.start}): clean it"
         raise BadArgumentError(msg) from exc
+
+
+def beside(stream: str, *parts: str) -> str:
+    """A key that belongs to `stream`; its hash tag puts it on the stream's shard of a cluster."""
+    tagged = stream if "{" in stream else f"{{{stream}}}"
+    return ":".join((tagged, *parts))

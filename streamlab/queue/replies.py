@@ -1,7 +1,7 @@
 """Raw replies of redis-py, narrowed: the only code that sees their shapes.
 
-redis-py answers the same command with lists or with dictionaries, depending on the protocol that
-the client was made for; nothing else in the package looks at a raw reply.
+They are those of RESP2, for which `connection.own_client` asks; nothing else in the package looks
+at a raw reply.
 """
 
 from __future__ import annotations
@@ -11,56 +11,73 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry as a group delivers it; `fields` is None when it was trimmed or deleted."""
+class Delivery:
+    """An entry as the group delivered it.
+
+    Attributes
+    ----------
+    entry_id
+        Its id on the stream.
+    fields
+        Its fields.
+    deliveries
+        How often it has been delivered, this time included.
+    """
 
     entry_id: str
-    fields: dict[str, str] | None
+    fields: dict[str, str]
+    deliveries: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """What XAUTOCLAIM answered.
+class Taken:
+    """What ``lua/take.lua`` answered.
 
     Attributes
     ----------
     cursor
-        Where the next call goes on; ``"0-0"`` when the pending list has been walked.
+        Where the next call goes on; ``""`` when the pending list has been walked.
     entries
-        What is now ours.
+        What is now ours, delivered once more.
     gone
-        How many ids were taken off the pending list since their entries no longer exist (7.0+).
-    nil
-        How many entries were claimed and are gone, without an id to tell which (6.2).
+        How many pending ids were acknowledged, since their entries are off the stream.
     """
 
     cursor: str
-    entries: list[Entry]
+    entries: list[Delivery]
     gone: int
-    nil: int
 
 
-def read_entries(reply: Any) -> list[Entry]:
-    """The entries of an XREADGROUP over one stream, in order; none when it timed out."""
+def read_entries(reply: Any) -> list[Delivery]:
+    """The entries of an XREADGROUP over one stream, in order; none when it timed out.
+
+    With CLAIM each has its idle time and the number of deliveries before this one.
+    """
     if not reply:
         return []
-    if isinstance(reply, dict):  # protocol=3: {stream: [[entry, …]]}
-        (pages,) = reply.values()
-        pairs = [pair for page in pages for pair in page] if _is_nested(pages) else pages
-    else:
-        ((_, pairs),) = reply
-    return [Entry(entry_id, fields or None) for entry_id, fields in pairs]
+    ((_, entries),) = reply
+    return [
+        Delivery(entry_id, fields, 1 + (more[1] if more else 0))
+        for entry_id, fields, *more in entries
+    ]
 
 
-def _is_nested(pages: Any) -> bool:
-    return bool(pages) and isinstance(pages[0], list)
+def range_entries(reply: Any) -> list[Delivery]:
+    """The entries of an XRANGE."""
+    return [Delivery(entry_id, fields) for entry_id, fields in reply]
 
 
-def claimed(reply: Any) -> Claimed:
-    """The reply of XAUTOCLAIM without JUSTID, from 6.2 on."""
-    cursor, pairs, *deleted = reply
-    entries = [Entry(entry_id, fields or None) for entry_id, fields in pairs if entry_id]
-    return Claimed(cursor, entries, len(deleted[0]) if deleted else 0, len(pairs) - len(entries))
+def taken(reply: Any) -> Taken:
+    """The reply of ``lua/take.lua``: a cursor, [id, deliveries, flat fields] of each, a number."""
+    cursor, entries, gone = reply
+    return Taken(
+        cursor,
+        [
+            Delivery(entry_id, dict(zip(flat[::2], flat[1::2], strict=True)), int(deliveries))
+            for entry_id, deliveries, flat in entries
+        ],
+        int(gone),
+    )
 
 
 def find_group(reply: Any, group: str) -> dict[str, Any] | None:
@@ -77,3 +94,12 @@ def group_lag(info: dict[str, Any]) -> int | None:
 def pending_page(reply: Any) -> list[tuple[str, int]]:
     """(entry id, idle ms) of each line of an extended XPENDING."""
     return [(line["message_id"], int(line["time_since_delivered"])) for line in reply]
+
+
+def resting_consumers(reply: Any, at_least_ms: int) -> list[str]:
+    """The consumers in XINFO CONSUMERS that hold nothing and have been idle for so long."""
+    return [
+        found["name"]
+        for found in reply
+        if found["pending"] == 0 and int(found["idle"]) >= at_least_ms
+    ]

@@ -1,36 +1,46 @@
-"""The producing side of a queue: put tasks on a stream, and see how many wait."""
+"""The producing side of a queue: put tasks on a stream, see how many wait, look after the rest."""
 
 from __future__ import annotations
 
-import itertools
+import warnings
 from typing import TYPE_CHECKING
 
 import redis
 
-from streamlab.errors import BadArgumentError, NotEnqueuedError, OutcomeUnknownError
-from streamlab.queue.connection import ensure_connected, own_client
+from streamlab.errors import BadArgumentError, NotEnqueuedError, WorkKeptWarning
+from streamlab.queue.bounds import check_whole
+from streamlab.queue.connection import own_client
+from streamlab.queue.dead_letter import (
+    DeadLetter,
+    dead_letter_key,
+    read_dead_letters,
+    requeue,
+)
 from streamlab.queue.depth import QueueDepth, read_depth
-from streamlab.queue.group import ensure_group, server_errors
+from streamlab.queue.group import check_entry_id, ensure_group, server_errors
 from streamlab.queue.names import check_name
+from streamlab.queue.scripts import run_script
+from streamlab.queue.sending import Sender
 from streamlab.queue.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-# Large enough that the round trip vanishes, small enough that a lost reply leaves few in doubt.
-_PIPELINE = 500
+# How many entries one XTRIM deletes: a million at once would hold up every other client.
+_TRIM_PAGE = 10_000
 
 
 class TaskQueue:
     """Tasks on one stream, shared out by one consumer group.
 
-    Nothing is trimmed: a bound such as ``MAXLEN`` on a task queue deletes work nobody has done.
+    Nothing is trimmed by itself: a bound such as ``MAXLEN`` on a task queue deletes work nobody
+    has done. See `trim`.
 
     Parameters
     ----------
     client
         A `redis.Redis`. Only its address and settings are used: the queue opens connections of
-        its own, which never send a command twice.
+        its own, which never send a command twice blindly.
     stream
         The stream's key, not empty.
     group
@@ -48,6 +58,7 @@ class TaskQueue:
         self.client = own_client(client)
         self.stream = stream
         self.group = group
+        self._sender = Sender(self.client, stream, group)
 
     def __repr__(self) -> str:
         return f"<TaskQueue {self.stream!r}, group {self.group!r}>"
@@ -68,8 +79,18 @@ class TaskQueue:
         """
         return ensure_group(self.client, self.stream, self.group, start)
 
-    def enqueue(self, data: object, *, task_id: str | None = None) -> Task:
+    def enqueue(
+        self,
+        data: object,
+        *,
+        task_id: str | None = None,
+        max_depth: int | None = None,
+        wait_ms: int = 0,
+    ) -> Task:
         """Put one task on the stream (XADD); returns it with its ``entry_id``.
+
+        On Redis 8.6+ an XADD whose reply was lost is sent again, for up to 10 s, and stored once
+        (IDMP). Before, its outcome is unknown.
 
         Parameters
         ----------
@@ -77,67 +98,56 @@ class TaskQueue:
             Text is sent as it is, anything else as JSON.
         task_id
             Your own id for it; None for a new UUID4.
+        max_depth
+            Only while the group has fewer unfinished tasks (pending and unread) than this, >= 1;
+            None for no bound. Before 7.0 the unread ones are counted by reading up to so many.
+        wait_ms
+            With `max_depth`: how long to wait for room, in ms, >= 0; 0 refuses at once.
 
         Raises
         ------
         BadArgumentError
-            If `data` cannot be sent.
+            If `data` cannot be sent, or a bound is out of its own.
         NotEnqueuedError
             No connection, or the server refused (out of memory, say): it is not on the stream.
+        QueueFullError
+            A NotEnqueuedError: there was no room within `wait_ms`.
         OutcomeUnknownError
             It was sent and no reply came: it may be on the stream. Its ``task_ids`` tell which.
+        WrongTypeError
+            The key holds something else than a stream.
         """
-        return self._send([Task.of(data, task_id)], [])[0]
+        return self._send([Task.of(data, task_id)], max_depth, wait_ms, [])[0]
 
-    def enqueue_many(self, data: Iterable[object]) -> list[Task]:
-        """Put many tasks on the stream in pipelines of 500 XADDs; returns them in order.
+    def enqueue_many(
+        self, data: Iterable[object], *, max_depth: int | None = None, wait_ms: int = 0
+    ) -> list[Task]:
+        """Put many tasks on the stream in pipelines of 500 XADDs (100 on 8.6+), in order.
+
+        Parameters are those of `enqueue`; `wait_ms` begins anew whenever there was room for some.
 
         Raises
         ------
-        BadArgumentError, NotEnqueuedError, OutcomeUnknownError
+        BadArgumentError, NotEnqueuedError, QueueFullError, OutcomeUnknownError, WrongTypeError
             As `enqueue`; the error's ``enqueued`` has the tasks that are on the stream.
         """
         sent: list[Task] = []
-        tasks = (Task.of(item) for item in data)
         try:
-            while page := list(itertools.islice(tasks, _PIPELINE)):
-                sent += self._send(page, sent)
+            for page in self._sender.pages(Task.of(item) for item in data):
+                sent += self._send(page, max_depth, wait_ms, sent)
         except BadArgumentError as exc:
             exc.add_note(f"{len(sent)} task(s) before it are on the stream")
             raise
         return sent
 
-    def _send(self, tasks: Sequence[Task], before: list[Task]) -> list[Task]:
-        """XADD each of `tasks` in one round trip; `before` is for the errors."""
-        ensure_connected(self.client, tasks)
-        try:
-            with self.client.pipeline(transaction=False) as pipe:
-                for task in tasks:
-                    # pipe.xadd() does the same in one and a half times the time.
-                    pipe.execute_command(  # type: ignore[no-untyped-call]
-                        "XADD", self.stream, "*", *_flat(task)
-                    )
-                answers = pipe.execute(raise_on_error=False)
-        except (redis.ConnectionError, redis.TimeoutError) as exc:
-            ids = tuple(task.task_id for task in tasks)
-            msg = (
-                f"no reply to XADD on {self.stream!r} ({exc}): {len(ids)} task(s) may or may not "
-                f"be there; look for their task_id before sending them again"
-            )
-            raise OutcomeUnknownError(msg, task_ids=ids, enqueued=before) from exc
-        sent, refused = [], None
-        for task, answer in zip(tasks, answers, strict=True):
-            if isinstance(answer, Exception):
-                refused = refused or answer
-            else:
-                sent.append(task.at(answer))
-        if refused is not None:
-            with server_errors(self.stream, self.group):
-                if str(refused).startswith("WRONGTYPE"):
-                    raise refused
-            msg = f"Redis refused XADD on {self.stream!r}: {refused}"
-            raise NotEnqueuedError(msg, enqueued=[*before, *sent]) from refused
-        return sent
+    def _send(
+        self, tasks: list[Task], max_depth: int | None, wait_ms: int, before: list[Task]
+    ) -> list[Task]:
+        check_whole("wait_ms", wait_ms, at_least=0)
+        if max_depth is None:
+            return self._sender.send(tasks, before)
+        check_whole("max_depth", max_depth, at_least=1)
+        return self._sender.send_below(tasks, max_depth, wait_ms, before)
 
     def depth(self) -> QueueDepth:
         """How much is waiting (XLEN, XINFO GROUPS, XPENDING); changes nothing.
@@ -150,6 +160,89 @@ class TaskQueue:
         with server_errors(self.stream, self.group):
             return read_depth(self.client, self.stream, self.group)
 
+    def trim(self, maxlen: int | None = None) -> int:
+        """Delete what every group of the stream has read and acknowledged; how many that were.
 
-def _flat(task: Task) -> list[str]:
-    return [part for pair in task.fields().items() for part in pair]
+        A script finds the place and cuts there (XTRIM MINID), below the oldest pending entry and
+        the last delivered one of each group. A stream without a group is left alone, and the
+        newest delivered entry always stays.
+
+        Parameters
+        ----------
+        maxlen
+            Do nothing while the stream has at most so many entries, >= 0; None to trim now.
+            Where unfinished work alone is more than that, it stays, with a `WorkKeptWarning`:
+            ``MAXLEN`` would have lost it (F38).
+
+        Raises
+        ------
+        BadArgumentError, WrongTypeError
+            If `maxlen` is out of its bounds; if the key holds something else than a stream.
+        """
+        if maxlen is not None:
+            check_whole("maxlen", maxlen, at_least=0)
+        with server_errors(self.stream, self.group):
+            length = self.client.xlen(self.stream)
+            if maxlen is not None and length <= maxlen:
+                return 0
+            deleted = total = 0
+            for page in (_TRIM_PAGE, 0):  # whole nodes in bounded steps, then what is left exactly
+                while True:
+                    deleted, length = run_script(self.client, "queue/trim", [self.stream], [page])
+                    total += deleted
+                    if not (page and deleted):
+                        break
+        if maxlen is not None and length > maxlen:
+            warnings.warn(
+                f"{length} entries of {self.stream!r} are kept, maxlen is {maxlen}: they are not "
+                f"done by every group, and MAXLEN would have lost {length - maxlen} of them; add "
+                f"workers, or bound what is enqueued with max_depth",
+                WorkKeptWarning,
+                stacklevel=2,
+            )
+        return total
+
+    def dead_letters(self, count: int = 100, *, after: str | None = None) -> list[DeadLetter]:
+        """The oldest dead letters of this group (XRANGE of their stream); changes nothing.
+
+        Parameters
+        ----------
+        count
+            How many at most, >= 1.
+        after
+            Only those behind this ``dead_id``, for the next page.
+
+        Raises
+        ------
+        BadArgumentError
+            If a parameter is out of its bounds.
+        """
+        check_whole("count", count, at_least=1)
+        if after is not None:
+            check_entry_id("after", after)
+        return read_dead_letters(self.client, self._dead, count, after)
+
+    def requeue(self, letters: Iterable[DeadLetter]) -> list[str]:
+        """Put dead letters back on the stream as new entries; returns their entry ids, in order.
+
+        Each moves in one step (a script). One that is no longer there is left out: somebody else
+        put it back. Every group of the stream will be given the new entries.
+
+        Raises
+        ------
+        NotEnqueuedError
+            The server refused; its ``enqueued`` has the ids of those put back before.
+        """
+        moved: list[str] = []
+        for one in letters:
+            try:
+                entry_id = requeue(self.client, self._dead, self.stream, one.dead_id)
+            except redis.ResponseError as exc:
+                msg = f"Redis refused to put {one.dead_id} back on {self.stream!r}: {exc}"
+                raise NotEnqueuedError(msg, enqueued=moved) from exc
+            moved += [entry_id] if entry_id else []
+        return moved
+
+    @property
+    def _dead(self) -> str:
+        return dead_letter_key(self.stream, self.group)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from streamlab.queue.attendant import Attendant
+    from streamlab.worker.crew import Crew
 
 
 class GraceOver(BaseException):
@@ -22,7 +22,7 @@ class GraceOver(BaseException):
 
 
 @contextlib.contextmanager
-def stop_on_signals(attendant: Attendant) -> Iterator[None]:
+def stop_on_signals(crew: Crew) -> Iterator[None]:
     """Within this context SIGTERM and SIGINT ask the worker to stop; twice, they end it at once.
 
     Only Python's main thread can receive signals: in another thread this does nothing.
@@ -43,15 +43,15 @@ def stop_on_signals(attendant: Attendant) -> Iterator[None]:
 
     def heard(_signal: int, _frame: FrameType | None) -> None:
         nonlocal wishes, grace_heard
-        if attendant.grace_over and not grace_heard:  # the attendant's own signal
+        if crew.grace_over and not grace_heard:  # the attendant's own signal
             grace_heard = True
-            if attendant.in_handler:
+            if crew.in_handler:
                 raise GraceOver
             return
         wishes += 1
         if wishes > 1:
             raise KeyboardInterrupt
-        attendant.stop()
+        crew.stop()
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

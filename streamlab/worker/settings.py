@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamlab.errors import BadArgumentError
+from streamlab.queue.bounds import YEAR_MS, check_whole
 from streamlab.queue.connection import socket_timeout_ms
+from streamlab.queue.group import check_entry_id
 from streamlab.queue.names import check_name
 
 if TYPE_CHECKING:
@@ -17,26 +19,11 @@ if TYPE_CHECKING:
 
     from streamlab.queue.task import Task
     from streamlab.queue.task_queue import TaskQueue
+    from streamlab.worker.report import Moment
 
 # A blocking read answers this much later than its BLOCK at the worst; then the socket gives up.
 _BLOCK_MARGIN_MS = 500
 _LONGEST_BLOCK_MS = 5_000
-
-
-def check_whole(what: str, value: object, *, at_least: int, at_most: int | None = None) -> int:
-    """`value` if it is a whole number within the bounds.
-
-    Raises
-    ------
-    BadArgumentError
-        If it is not.
-    """
-    fits = isinstance(value, int) and not isinstance(value, bool)
-    if isinstance(value, int) and fits and value >= at_least and value <= (at_most or value):
-        return value
-    rule = f"in {at_least}..{at_most}" if at_most else f">= {at_least}"
-    msg = f"{what} must be a whole number {rule}, got {value!r}"
-    raise BadArgumentError(msg)
 
 
 def block_within(client: redis.Redis, block_ms: int | None) -> int:
@@ -62,7 +49,7 @@ def block_within(client: redis.Redis, block_ms: int | None) -> int:
             f"socket_timeout of {timeout_ms:g} ms: leave it out, or give the client a longer one"
         )
         raise BadArgumentError(msg)
-    return block_ms
+    return check_whole("block_ms", block_ms, at_least=1, at_most=YEAR_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,26 +63,50 @@ class WorkerSettings:
     """
 
     queue: TaskQueue
-    handler: Callable[[Task], object]
+    handler: Callable[..., object]
     name: str
     batch: int
     min_idle_ms: int
+    max_deliveries: int
+    retry_ms: int
+    idempotent: bool
+    remember_ms: int
+    delete_done: bool
+    regroup_at: str | None
+    threads: int
     block_ms: int
     lease_ms: int
     grace_ms: int
+    observer: Callable[[Moment, str, Task | None], object] | None
 
     def __post_init__(self) -> None:
         if not callable(self.handler):
             msg = f"handler must be callable with a Task, got {self.handler!r}"
             raise BadArgumentError(msg)
-        if inspect.iscoroutinefunction(self.handler) or inspect.isgeneratorfunction(self.handler):
+        if inspect.isgeneratorfunction(self.handler) or inspect.isasyncgenfunction(self.handler):
             msg = (
                 f"handler must have done its work when it returns, got {self.handler!r}, which "
-                "has only begun it: wrap it, with asyncio.run for a coroutine"
+                "has only begun it: write it as a function or a coroutine"
             )
             raise BadArgumentError(msg)
+        if self.observer is not None and not callable(self.observer):
+            msg = f"observer must be callable or None, got {self.observer!r}"
+            raise BadArgumentError(msg)
+        for what in ("idempotent", "delete_done"):
+            if not isinstance(value := getattr(self, what), bool):
+                msg = f"{what} must be True or False, got {value!r}"
+                raise BadArgumentError(msg)
         check_name("name", self.name)
+        if self.regroup_at is not None and self.regroup_at != "$":
+            check_entry_id("regroup_at", self.regroup_at, also="None, '0', '$' or ")
         check_whole("batch", self.batch, at_least=1, at_most=10_000)
-        check_whole("min_idle_ms", self.min_idle_ms, at_least=1)
-        check_whole("lease_ms", self.lease_ms, at_least=100)
-        check_whole("grace_ms", self.grace_ms, at_least=0)
+        check_whole("max_deliveries", self.max_deliveries, at_least=1, at_most=2**31)
+        check_whole("threads", self.threads, at_least=1, at_most=256)
+        for what, at_least in (
+            ("min_idle_ms", 1),
+            ("retry_ms", 0),
+            ("remember_ms", 1),
+            ("lease_ms", 100),
+            ("grace_ms", 0),
+        ):
+            check_whole(what, getattr(self, what), at_least=at_least, at_most=YEAR_MS)
