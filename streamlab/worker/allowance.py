@@ -41,11 +41,11 @@ class Allowance:
                 self._left += tasks
                 self._running -= tasks
 
-    def used(self) -> None:
-        """One of what was reserved was run."""
+    def used(self, tasks: int) -> None:
+        """So many of what was reserved were run."""
         if self._left is not None:
             with self._lock:
-                self._running -= 1
+                self._running -= tasks
 
     def touch(self) -> None:
         """There was work just now."""

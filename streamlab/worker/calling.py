@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import threading
 from typing import TYPE_CHECKING, Any, Self
@@ -71,7 +72,11 @@ class Calling:
     """
 
     def __init__(self, settings: WorkerSettings, loop: EventLoop | None) -> None:
-        self._settings, self._loop = settings, loop
+        self._settings = settings
+        handler = settings.handler
+        self._run: Callable[..., object] = (
+            handler if loop is None else functools.partial(loop.run, handler)
+        )
 
     def __call__(self, task: Task, client: redis.Redis) -> bool:
         """Run the handler; False when an earlier run had had the effect already.
@@ -87,12 +92,6 @@ class Calling:
             return self._once(task, client)
         self._run(task)
         return True
-
-    def _run(self, *arguments: object) -> None:
-        if self._loop is None:
-            self._settings.handler(*arguments)
-        else:
-            self._loop.run(self._settings.handler, *arguments)
 
     def _once(self, task: Task, client: redis.Redis) -> bool:
         """Commit what the handler queues together with the task's key, unless that is there.

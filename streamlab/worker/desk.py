@@ -43,6 +43,8 @@ class Desk:
         Ids that were handled and are not known to be acknowledged.
     finished_since
         When the handling of the oldest of them began (`time.monotonic`).
+    ended
+        When that of the newest of them did.
     current
         The id that the handler has now; None between two.
     """
@@ -62,14 +64,15 @@ class Desk:
         self._retries: dict[str, float] = {}
         self.counts: Counter[str] = Counter()
         self.finished: list[str] = []
-        self.finished_since = 0.0
+        self.finished_since = self.ended = 0.0
         self.current: str | None = None
 
     def handle(self, delivery: Delivery) -> bool:
         """Do what is to be done; whether the handler was called."""
-        entry_id = delivery.entry_id
-        self._retries.pop(entry_id, None)
-        if not self._hand.ours(entry_id):
+        entry_id, started = delivery.entry_id, time.monotonic()
+        if self._retries:
+            self._retries.pop(entry_id, None)
+        if not self._hand.ours(entry_id, started):
             self.counts["expired"] += 1
             self._hand.drop([entry_id])
             return False
@@ -87,12 +90,12 @@ class Desk:
             log.warning("%s: %s", self._settings.name, exc)
             self._bury(delivery, "PayloadError", str(exc))
             return False
-        self._run(delivery, task)
+        self._run(delivery, task, started)
         return True
 
-    def _run(self, delivery: Delivery, task: Task) -> None:
-        started = time.monotonic()
-        self._tell(Moment.DELIVERED, delivery.entry_id, task)
+    def _run(self, delivery: Delivery, task: Task, started: float) -> None:
+        if self._observer is not None:
+            self._observer(Moment.DELIVERED, delivery.entry_id, task)
         self.current = delivery.entry_id
         self._attendant.in_handler = True
         try:
@@ -109,9 +112,12 @@ class Desk:
         finally:
             self._attendant.in_handler = False
         self.current = None
-        self._pace.took(time.monotonic() - started)
-        self._tell(Moment.DONE, delivery.entry_id, task)
-        self.counts["repeated"] += not effect
+        self.ended = time.monotonic()
+        self._pace.took(self.ended - started)
+        if self._observer is not None:
+            self._observer(Moment.DONE, delivery.entry_id, task)
+        if not effect:
+            self.counts["repeated"] += 1
         if not self.finished:
             self.finished_since = started
         self.finished.append(delivery.entry_id)

@@ -46,6 +46,6 @@ class Hand:
                 if entry_id in self._until:
                     self._until[entry_id] = until
 
-    def ours(self, entry_id: str) -> bool:
-        """Whether nobody else can have taken it over yet."""
-        return self._until.get(entry_id, 0.0) > time.monotonic()
+    def ours(self, entry_id: str, now: float) -> bool:
+        """Whether nobody else can have taken it over before `now` (`time.monotonic`)."""
+        return self._until.get(entry_id, 0.0) > now

@@ -201,15 +201,19 @@ class Shift:
         self._work_off()
 
     def _work_off(self) -> None:
-        desk = self._desk
-        while self._todo and not (self.attendant.stopping or self.attendant.lease.lost):
-            if desk.handle(self._todo.popleft()):
-                self._allowance.used()
-            else:
-                self._allowance.give_back(1)
+        desk, attendant, ran, left = self._desk, self.attendant, 0, 0
+        try:
+            while self._todo and not (attendant.stopping or attendant.lease.lost):
+                if desk.handle(self._todo.popleft()):
+                    ran += 1
+                else:
+                    left += 1
+                if desk.finished and desk.ended - desk.finished_since >= _ACK_WITHIN_S:
+                    desk.acknowledge()
+        finally:
+            self._allowance.used(ran)
+            self._allowance.give_back(left)
             self._allowance.touch()
-            if desk.finished and time.monotonic() - desk.finished_since >= _ACK_WITHIN_S:
-                desk.acknowledge()
 
     # -- leaving -------------------------------------------------------------------------------
 
