@@ -19,6 +19,7 @@
     │   ├── OutcomeUnknownError                the XADD was sent and its reply never came
     │   └── PayloadError                       an entry that is no task, or data that is not JSON
     ├── LedgerError                            a history that could not be written or read
+    ├── ChaosError                             a chaos run that could not be run
     └── BenchError                             a load test that could not be run
 """
 
@@ -111,6 +112,10 @@ class PayloadError(QueueError):
 
 class LedgerError(StreamlabError):
     """An event could not be written to a ledger, or what is in one is not what was written."""
+
+
+class ChaosError(StreamlabError):
+    """A chaos run could not be run: its processes do not work even before anything is broken."""
 
 
 class BenchError(StreamlabError):

@@ -1,4 +1,4 @@
-"""The shell's door: ``streamlab doctor | redis | worker | bench``. Thin: it parses and prints.
+"""The shell's door: ``streamlab doctor | redis | worker | bench | chaos``; it parses and prints.
 
 Exit codes: 0 done; 1 an answer of "no" (a problem found, a task lost); 2 it could not be done, or
 the command line is wrong; 130 interrupted. Errors are one line on stderr.
@@ -13,6 +13,7 @@ import typer
 
 from streamlab import __version__
 from streamlab.cli.bench import bench
+from streamlab.cli.chaos import chaos
 from streamlab.cli.servers import doctor, redis_app
 from streamlab.cli.worker import worker
 from streamlab.errors import StreamlabError
@@ -28,6 +29,7 @@ app.command()(doctor)
 app.add_typer(redis_app, name="redis")
 app.command()(worker)
 app.command()(bench)
+app.command()(chaos)
 
 
 def main() -> None:
