@@ -35,4 +35,13 @@ def stuck(task) -> None:
             time.sleep(60)
 
 
+def timed(task) -> None:
+    """Tells when and where it began and ended; every 250th task takes long."""
+    where = f"{task.data} {os.getpid()}"
+    _redis().rpush(os.environ["EFFECTS"], f"begin {where} {time.monotonic()}")
+    long = int(task.data) % 250 == 0
+    time.sleep(float(os.environ["WORK_S"]) if long else 0.003)
+    _redis().rpush(os.environ["EFFECTS"], f"end {where} {time.monotonic()}")
+
+
 not_callable = 7

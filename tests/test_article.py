@@ -51,7 +51,7 @@ def test_the_articles_producer_feeds_our_worker(article, r):
         report = Worker(queue, done.append).run(max_tasks=5)
         producer.wait(timeout=10)
     assert [task.data for task in done] == [f"Process this data: {i}" for i in range(5)]
-    assert (report.done, report.unreadable) == (5, 0)
+    assert (report.done, report.dead_lettered) == (5, 0)
     assert queue.depth().pending == 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class WorkerReport:
     """What a worker did between `Worker.run` and its return, in numbers of entries.
 
@@ -56,6 +56,11 @@ class WorkerReport:
     reaped: int = 0
     regrouped: int = 0
     reconnects: int = 0
+
+    def __repr__(self) -> str:
+        """Its counts, without those that are 0."""
+        told = [f"{what}={n}" for what, n in asdict(self).items() if n or what == "done"]
+        return f"WorkerReport({', '.join(told)})"
 
     @classmethod
     def of(cls, counts: Iterable[Counter[str]]) -> WorkerReport:
