@@ -17,6 +17,7 @@
     │   ├── NotEnqueuedError                   the XADD was never sent, or was refused
     │   │   └── QueueFullError                 as many unfinished tasks as were allowed
     │   ├── OutcomeUnknownError                the XADD was sent and its reply never came
+    │   ├── CommitError                        an effect in Redis that is there in part only
     │   └── PayloadError                       an entry that is no task, or data that is not JSON
     ├── LedgerError                            a history that could not be written or read
     ├── ChaosError                             a chaos run that could not be run
@@ -108,6 +109,10 @@ class QueueFullError(NotEnqueuedError):
 
 class PayloadError(QueueError):
     """An entry without the fields of a task, or a payload that is not what was asked for."""
+
+
+class CommitError(QueueError):
+    """One command of an idempotent handler failed in its transaction; Redis undoes none of it."""
 
 
 class LedgerError(StreamlabError):

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import redis
 
+from streamlab.errors import CommitError
 from streamlab.queue.names import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from redis.client import Pipeline
 
     from streamlab.queue.task import Task
     from streamlab.worker.settings import WorkerSettings
@@ -85,6 +88,8 @@ class Calling:
         ------
         UnsettledError
             With an idempotent handler: the connection was lost; its cause says how.
+        CommitError
+            With an idempotent handler: one of the commands it queued failed, the others did not.
         Exception
             What the handler raises.
         """
@@ -109,11 +114,24 @@ class Calling:
             pipe.multi()
             self._run(task, pipe)
             pipe.set(key, task.entry_id or "", px=self._settings.remember_ms)
-            try:
-                with _settled():
-                    pipe.execute()
-            except redis.WatchError:
-                return False
+            return self._commit(task, pipe, lambda: bool(client.exists(key)))
+
+    def _commit(self, task: Task, pipe: Pipeline, done: Callable[[], bool]) -> bool:
+        try:
+            with _settled():
+                pipe.execute()
+        except redis.WatchError as exc:
+            # redis-py says the same when the connection broke meanwhile, and then nobody has done it.
+            with _settled():
+                if done():
+                    return False
+                msg = f"the connection broke before the effect of {task.task_id} was committed"
+                raise redis.ConnectionError(msg) from exc
+        except redis.exceptions.ExecAbortError:
+            raise  # a command was refused before the transaction: nothing is done
+        except redis.ResponseError as exc:
+            msg = f"a command of task {task.task_id} failed in its transaction ({exc}): the others"
+            raise CommitError(f"{msg} are done, look at it before you requeue it") from exc
         return True
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from streamlab.errors import PayloadError
+from streamlab.errors import CommitError, PayloadError
 from streamlab.queue.task import Task
 from streamlab.worker.calling import UnsettledError
 from streamlab.worker.report import Moment
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("streamlab.worker")
 
+# To try these again would change nothing, or do harm.
+_HOPELESS = (PayloadError, CommitError)
 # How much of an error's text a dead letter keeps.
 _LONGEST_REASON = 500
 
@@ -126,7 +128,7 @@ class Desk:
         settings, entry_id = self._settings, delivery.entry_id
         self.counts["failed"] += 1
         self._tell(Moment.FAILED, entry_id, task)
-        last = delivery.deliveries >= settings.max_deliveries or isinstance(exc, PayloadError)
+        last = delivery.deliveries >= settings.max_deliveries or isinstance(exc, _HOPELESS)
         then = "given up" if last else "left pending"
         log.error("%s: task %s failed; %s", settings.name, task.task_id, then, exc_info=exc)
         if last:
