@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import stat
@@ -222,6 +223,17 @@ def test_without_persistence_nothing_is_written_to_disk():
 def test_further_settings_reach_the_server():
     with RedisServer(config={"maxmemory": "10mb"}) as server, server.client() as client:
         assert client.config_get("maxmemory") == {"maxmemory": str(10 * 2**20)}
+
+
+def test_environment_variables_reach_the_server_and_outlast_a_restart():
+    def hour(server):
+        first = (server.folder / "redis.log").read_text().splitlines()[0]
+        return int(re.search(r" (\d\d):\d\d:\d\d\.", first)[1])
+
+    with RedisServer(env={"TZ": "UTC-0"}) as here, RedisServer(env={"TZ": "UTC-12"}) as there:
+        for restart in (lambda: None, there.restart):
+            restart()
+            assert (hour(there) - hour(here)) % 24 in {12, 13}  # the hour may turn in between
 
 
 def test_after_a_shutdown_command_the_server_is_not_running_and_stop_still_cleans():

@@ -86,6 +86,8 @@ class RedisServer:
     config
         More lines for redis.conf, for example ``{"maxmemory": "10mb"}``; not those that the other
         parameters set.
+    env
+        Environment variables for the server, on top of this process's own; a restart keeps them.
     start_timeout_s
         Seconds until a server that does not answer PING is given up, > 0.
 
@@ -113,6 +115,7 @@ class RedisServer:
         tcp: bool = False,
         port: int | None = None,
         config: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
         start_timeout_s: float = 10.0,
     ) -> None:
         if port is not None and (not tcp or isinstance(port, bool) or not 0 < port < 65536):  # noqa: PLR2004 - TCP's own bound
@@ -124,6 +127,7 @@ class RedisServer:
         self._persistence = Persistence.parse(persistence)
         refuse_own_settings(config or {})
         self._config = dict(config or {})
+        self._env = dict(env or {})
         self._start_timeout_s = start_timeout_s
         self._binary = find_redis(version)
         self._port = (port or free_port()) if tcp else None
@@ -250,7 +254,7 @@ class RedisServer:
 
     def _start(self) -> None:
         conf = self._write_conf()
-        run = self._slot.run = Watched(self._binary.server, conf, self._log, self.folder)
+        run = self._slot.run = Watched(self._binary.server, conf, self._log, self.folder, self._env)
         deadline = time.monotonic() + self._start_timeout_s
         while not answers_ping(self.socket, self._password):
             if run.gone(timeout_s=0.0005):

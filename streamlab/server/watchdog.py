@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 from streamlab.errors import ServerStartError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 # The shell between us and the server. It starts redis-server, prints its pid, and blocks in `read`
@@ -36,13 +37,17 @@ wait "$server"
 class Watched:
     """One run of a redis-server under its watchdog: the pid, and the two pipes.
 
+    `env` comes on top of this process's own environment.
+
     Raises
     ------
     ServerStartError
         If the operating system gives no process or no pipe.
     """
 
-    def __init__(self, server: Path, conf: Path, log: Path, folder: Path) -> None:
+    def __init__(
+        self, server: Path, conf: Path, log: Path, folder: Path, env: Mapping[str, str]
+    ) -> None:
         try:
             self.shell: subprocess.Popen[bytes] = subprocess.Popen(
                 ["/bin/sh", "-c", _WATCHDOG, "streamlab-watchdog", server, conf, log, folder],
@@ -50,6 +55,7 @@ class Watched:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
+                env=os.environ | dict(env),
                 start_new_session=True,  # Ctrl-C at the terminal is for us, not for the server
             )
         except OSError as exc:
