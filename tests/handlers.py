@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import faulthandler
 import os
+import signal
 import time
 from functools import cache
 
@@ -36,12 +39,41 @@ def stuck(task) -> None:
 
 
 def timed(task) -> None:
-    """Tells when and where it began and ended; every 250th task takes long."""
+    """Tells when and where it began and ended; every 500th task takes long."""
     where = f"{task.data} {os.getpid()}"
     _redis().rpush(os.environ["EFFECTS"], f"begin {where} {time.monotonic()}")
-    long = int(task.data) % 250 == 0
+    long = int(task.data) % 500 == 0
     time.sleep(float(os.environ["WORK_S"]) if long else 0.003)
     _redis().rpush(os.environ["EFFECTS"], f"end {where} {time.monotonic()}")
 
+
+def killer(task) -> None:
+    """Ends its process as the task's data says; what is not a way to die is an effect."""
+    _redis().rpush(os.environ["EFFECTS"], task.data)
+    if task.data == "exit":
+        os._exit(3)
+    if task.data == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task.data == "segfault":
+        faulthandler.disable()
+        ctypes.string_at(0)
+
+
+def once(task, pipe) -> None:
+    """An effect that is committed with the task's key; dies as ``KILL_AT`` says, but one time."""
+    pipe.rpush(os.environ["EFFECTS"], task.data)
+    if os.environ.get("KILL_AT") == "before EXEC":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail_in_turn(task) -> None:
+    """Each third task fails at its first delivery to this process, the others have an effect."""
+    if int(task.data) % 3 == 0 and task.data not in _failed:
+        _failed.add(task.data)
+        raise RuntimeError(task.data)
+    _redis().rpush(os.environ["EFFECTS"], task.data)
+
+
+_failed: set[str] = set()
 
 not_callable = 7

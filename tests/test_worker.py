@@ -562,7 +562,9 @@ def test_a_setting_out_of_its_bounds_is_refused_with_value_and_rule(newest, sett
 
 @pytest.mark.parametrize("bound", ["max_tasks", "idle_ms"])
 def test_a_bound_below_one_is_refused(newest, bound):
-    with pytest.raises(BadArgumentError, match=rf"{bound} must be a whole number in 1\.\.\d+, got 0"):
+    with pytest.raises(
+        BadArgumentError, match=rf"{bound} must be a whole number in 1\.\.\d+, got 0"
+    ):
         Worker(TaskQueue(newest.client(), "tasks"), print).run(**{bound: 0})
 
 

@@ -78,6 +78,8 @@ def worker(
     """
     import logging  # noqa: PLC0415
 
+    import redis  # noqa: PLC0415
+
     from streamlab.queue import TaskQueue  # noqa: PLC0415
     from streamlab.server.reader import ReaderServer  # noqa: PLC0415
     from streamlab.worker import Worker  # noqa: PLC0415
@@ -105,7 +107,11 @@ def worker(
         _print(_supervised(url, name, processes, grace_ms), as_json=as_json)
         return
     typer.echo(f"{serving.name} serves {stream!r} for {group!r}; Ctrl-C stops it", err=True)
-    counts = dataclasses.asdict(serving.run(max_tasks=max_tasks, idle_ms=idle_ms))
+    try:
+        counts = dataclasses.asdict(serving.run(max_tasks=max_tasks, idle_ms=idle_ms))
+    except redis.RedisError as exc:  # a wrong password, or a user without the rights
+        msg = f"Redis refused the worker: {exc}"
+        raise StreamlabError(msg) from exc
     if reports is None:
         _print(counts, as_json=as_json)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import redis
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
 
 #: Waiting times between attempts to connect: up to 2 s, doubling, with jitter.
 RECONNECT = ExponentialWithJitterBackoff(cap=2.0, base=0.05)
+
+# redis-py takes the code off the text where it has a class for it; a script's error keeps it.
+_PASSING_CLASSES = (
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+    redis.exceptions.MasterDownError,
+    redis.exceptions.TryAgainError,
+    redis.exceptions.ClusterDownError,
+)
+_PASSING_CODES = re.compile(
+    r"(?:^|user_script: ?\d+: -?)"
+    r"(?:BUSY|MISCONF|NOREPLICAS|UNBLOCKED|OOM|READONLY|MASTERDOWN|TRYAGAIN|CLUSTERDOWN)\b"
+)
 
 # Making a connection sends no task, so it may be tried again: half a second in all, about.
 _CONNECT_AGAIN = Retry(ExponentialWithJitterBackoff(cap=0.2, base=0.02), 5)
@@ -67,7 +81,18 @@ def socket_timeout_ms(client: redis.Redis) -> float | None:
     return None if timeout_s is None else timeout_s * 1000
 
 
-def ensure_connected(client: redis.Redis, tasks: Sequence[Task]) -> None:
+def is_passing(exc: redis.ResponseError) -> bool:
+    """Whether the server says that it cannot serve now, though perhaps soon.
+
+    Another's long script (BUSY), a full memory or disk (OOM, MISCONF), a failover (READONLY,
+    UNBLOCKED, MASTERDOWN, NOREPLICAS), a cluster that moves (TRYAGAIN, CLUSTERDOWN).
+    """
+    return isinstance(exc, _PASSING_CLASSES) or _PASSING_CODES.search(str(exc)) is not None
+
+
+def ensure_connected(
+    client: redis.Redis, tasks: Sequence[Task], before: Sequence[Task] = ()
+) -> None:
     """Have a live connection in the pool, so that a failure after this is a failure of the XADD.
 
     Raises
@@ -79,5 +104,6 @@ def ensure_connected(client: redis.Redis, tasks: Sequence[Task]) -> None:
     try:
         pool.release(_CONNECT_AGAIN.call_with_retry(pool.get_connection, lambda _: None))
     except (redis.ConnectionError, redis.TimeoutError) as exc:
-        msg = f"no connection to Redis ({exc}): {len(tasks)} task(s) not sent, send again later"
-        raise NotEnqueuedError(msg) from exc
+        what = f"{len(tasks)} task(s) not sent" if tasks else "nothing was sent"
+        msg = f"no connection to Redis ({exc}): {what}, send again later"
+        raise NotEnqueuedError(msg, enqueued=before) from exc

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: How the names of the fields begin that are added to the entry's own when it is buried.
 MARK = "dead_"
+_ADDED = tuple(f"{MARK}{name}" for name in ("entry_id", "deliveries", "error", "reason"))
 
 
 def dead_letter_key(stream: str, group: str) -> str:
@@ -63,7 +64,7 @@ class DeadLetter:
     @classmethod
     def of(cls, dead_id: str, fields: Mapping[str, str]) -> DeadLetter:
         """What an entry of the dead-letter stream says."""
-        own = {name: value for name, value in fields.items() if not name.startswith(MARK)}
+        own = {name: value for name, value in fields.items() if name not in _ADDED}
         return cls(
             dead_id,
             fields.get(f"{MARK}entry_id", ""),
@@ -84,5 +85,5 @@ def read_dead_letters(
 
 def requeue(client: redis.Redis, key: str, stream: str, dead_id: str) -> str | None:
     """Put one back on `stream` (XADD and XDEL in one script); its new entry id, None if gone."""
-    entry_id: str | None = run_script(client, "queue/requeue", [key, stream], [dead_id, MARK])
+    entry_id: str | None = run_script(client, "queue/requeue", [key, stream], [dead_id, *_ADDED])
     return entry_id

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 import redis
 
 from streamlab.errors import BadArgumentError, GroupMissingError, WrongTypeError
+from streamlab.queue.bounds import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# Each of the two parts of an id has 64 bits.
+_PART_BELOW = 2**64
+_ENTRY_ID = re.compile(r"[0-9]{1,20}(-[0-9]{1,20})?")
+# Before 7.0 the error of a command in a script comes wrapped in the script's own.
+_CODE = re.compile(r"(?:^|user_script: ?\d+: -?)(NOGROUP|WRONGTYPE)\b")
 
 
 @contextlib.contextmanager
@@ -20,10 +28,12 @@ def server_errors(stream: str, group: str) -> Iterator[None]:
     try:
         yield
     except redis.ResponseError as exc:
-        if str(exc).startswith("NOGROUP"):
+        found = _CODE.search(str(exc))
+        code = found[1] if found else ""
+        if code == "NOGROUP":
             msg = f"no group {group!r} on stream {stream!r}: call queue.ensure_group() first"
             raise GroupMissingError(msg) from exc
-        if str(exc).startswith("WRONGTYPE"):
+        if code == "WRONGTYPE":
             msg = (
                 f"the key {stream!r} is not a stream: choose another name, or look at TYPE {stream}"
             )
@@ -39,9 +49,11 @@ def check_entry_id(what: str, entry_id: object, *, also: str = "") -> str:
     BadArgumentError
         If it is not.
     """
-    if isinstance(entry_id, str) and re.fullmatch(r"\d{1,20}(-\d{1,20})?", entry_id):
-        return entry_id
-    msg = f"{what} must be {also}an entry id such as '1-1', got {entry_id!r}"
+    if isinstance(entry_id, str) and _ENTRY_ID.fullmatch(entry_id):
+        parts = entry_id.split("-")
+        if max(map(int, parts)) < _PART_BELOW:
+            return entry_id
+    msg = f"{what} must be {also}an entry id such as '1-1', got {shown(entry_id)}"
     raise BadArgumentError(msg)
 
 

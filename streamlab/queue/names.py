@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamlab.errors import BadArgumentError
+from streamlab.queue.bounds import shown
 
 
 def check_name(what: str, name: object) -> str:
@@ -14,7 +15,7 @@ def check_name(what: str, name: object) -> str:
         If it is not.
     """
     if not isinstance(name, str) or not name:
-        msg = f"{what} must be text of at least one character, got {name!r}"
+        msg = f"{what} must be text of at least one character, got {shown(name)}"
         raise BadArgumentError(msg)
     check_utf8(what, name)
     return name

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import secrets
+import threading
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +15,7 @@ import redis
 from streamlab.errors import NotEnqueuedError, OutcomeUnknownError, QueueFullError
 from streamlab.queue.connection import RECONNECT, ensure_connected
 from streamlab.queue.group import server_errors
+from streamlab.queue.names import beside
 from streamlab.queue.primitives import Primitives
 from streamlab.queue.scripts import run_script
 
@@ -33,15 +37,13 @@ _LONGEST_PAUSE_S = 0.1
 class Sender:
     """Sends a queue's tasks to its stream.
 
-    On Redis 8.6+ each XADD carries IDMP, a producer's id and a number, so that one whose reply
+    On Redis 8.6+ each XADD carries IDMP, a producer's id and the task's, so that one whose reply
     was lost can be sent again and is stored once; before, its outcome is unknown.
     """
 
     def __init__(self, client: redis.Redis, stream: str, group: str) -> None:
         self._client, self._stream, self._group = client, stream, group
-        # Of this sender alone: producers that shared an id would push out each other's numbers.
-        self._producer = uuid.uuid4().hex
-        self._sent = 0
+        self._id = uuid.uuid4().hex
         self._primitives: Primitives | None = None
 
     def pages(self, tasks: Iterable[Task]) -> Iterable[list[Task]]:
@@ -56,7 +58,11 @@ class Sender:
     def _asked(self) -> Primitives:
         if self._primitives is None:
             ensure_connected(self._client, ())
-            self._primitives = Primitives.ask(self._client)
+            try:
+                self._primitives = Primitives.ask(self._client)
+            except (redis.ConnectionError, redis.TimeoutError) as exc:
+                msg = f"Redis does not answer ({exc}): nothing was sent, send again later"
+                raise NotEnqueuedError(msg) from exc
         return self._primitives
 
     def send(self, tasks: Sequence[Task], before: Sequence[Task] = ()) -> list[Task]:
@@ -67,14 +73,16 @@ class Sender:
         NotEnqueuedError, OutcomeUnknownError, WrongTypeError
             As `TaskQueue.enqueue`.
         """
-        first = self._number(tasks)
+        sending = _new_sending()
+        idmp = ("IDMP", self._producer()) if self._asked().idmp else ()
 
         def attempt(*, again: bool) -> list[Any]:
             with self._client.pipeline(transaction=False) as pipe:
-                for number, task in enumerate(tasks, first):
+                for number, task in enumerate(tasks):
+                    once = (*idmp, f"{sending}{number}") if idmp else ()
                     # pipe.xadd() does the same in one and a half times the time.
                     pipe.execute_command(  # type: ignore[no-untyped-call]
-                        "XADD", self._stream, *self._idmp(number), "*", *_flat(task)
+                        "XADD", self._stream, *once, "*", *_flat(task)
                     )
                 answers = pipe.execute(raise_on_error=False)
             if again and (error := _first_error(answers)):
@@ -82,7 +90,7 @@ class Sender:
                 raise redis.ConnectionError(str(error)) from error
             return answers
 
-        answers = self._outcome(attempt, tasks, before)
+        answers = self._outcome(attempt, tasks, before, self._idmp_remembers)
         sent = [
             task.at(answer)
             for task, answer in zip(tasks, answers, strict=True)
@@ -126,39 +134,33 @@ class Sender:
     def _add_below(
         self, tasks: Sequence[Task], max_depth: int, before: Sequence[Task]
     ) -> tuple[list[Task], int]:
-        first = self._number(tasks)
         values = [part for task in tasks for part in task.fields().values()]
-        producer = self._producer if self._asked().idmp else ""
+        keys = [self._stream, beside(self._stream, "sent", self._producer())]
+        arguments = [self._group, max_depth, _new_sending(), *values]
 
-        def attempt(*, again: bool) -> Any:
-            arguments = [self._group, max_depth, producer, first, *values]
+        def attempt(**_: bool) -> Any:
             with server_errors(self._stream, self._group):
-                added, depth, error = run_script(
-                    self._client, "queue/add", [self._stream], arguments
-                )
-            if again and error:
-                raise redis.ConnectionError(error)
-            return added, depth, error
+                return run_script(self._client, "queue/add", keys, arguments)
 
-        added, depth, error = self._outcome(attempt, tasks, before)
+        added, depth, error = self._outcome(attempt, tasks, before, lambda *_: True)
         sent = [task.at(entry_id) for task, entry_id in zip(tasks, added, strict=False)]
         if error:
             self._refused(redis.ResponseError(error), [*before, *sent])
         return sent, int(depth)
 
-    def _number(self, tasks: Sequence[Task]) -> int:
-        """The number of the first of `tasks`; the others have the next ones."""
-        self._sent += len(tasks)
-        return self._sent - len(tasks)
-
-    def _idmp(self, number: int) -> tuple[str, ...]:
-        return ("IDMP", self._producer, str(number)) if self._asked().idmp else ()
+    def _producer(self) -> str:
+        """Of this thread alone: producers that shared an id would push out each other's tasks."""
+        return f"{self._id}:{os.getpid()}:{threading.get_ident()}"
 
     def _outcome(
-        self, attempt: Callable[..., T], tasks: Sequence[Task], before: Sequence[Task]
+        self,
+        attempt: Callable[..., T],
+        tasks: Sequence[Task],
+        before: Sequence[Task],
+        remembered: Callable[[int, float], bool],
     ) -> T:
         """What `attempt` answers, made again where that is harmless."""
-        ensure_connected(self._client, tasks)
+        ensure_connected(self._client, tasks, before)
         started, failures = time.monotonic(), 0
         while True:
             try:
@@ -167,7 +169,8 @@ class Sender:
                 lost = exc
             time.sleep(RECONNECT.compute(min(failures, 16)))
             failures += 1
-            if not self._may_send_again(len(tasks), time.monotonic() - started):
+            after_s = time.monotonic() - started
+            if after_s > _RESEND_WITHIN_S or not remembered(len(tasks), after_s):
                 ids = tuple(task.task_id for task in tasks)
                 msg = (
                     f"no reply to XADD on {self._stream!r} ({lost}): {len(ids)} task(s) may or may "
@@ -175,9 +178,9 @@ class Sender:
                 )
                 raise OutcomeUnknownError(msg, task_ids=ids, enqueued=before) from lost
 
-    def _may_send_again(self, tasks: int, after_s: float) -> bool:
+    def _idmp_remembers(self, tasks: int, after_s: float) -> bool:
         """Whether the server surely remembers what it may have stored so long ago (F55)."""
-        if not self._asked().idmp or after_s > _RESEND_WITHIN_S:
+        if not self._asked().idmp:
             return False
         try:
             stream = self._client.xinfo_stream(self._stream)
@@ -193,6 +196,11 @@ class Sender:
                 raise why
         msg = f"Redis refused XADD on {self._stream!r}: {why}"
         raise NotEnqueuedError(msg, enqueued=enqueued) from why
+
+
+def _new_sending() -> str:
+    """Random: a counter would be the same in both halves of a fork, and IDMP drop one's tasks."""
+    return secrets.token_hex(8)
 
 
 def _flat(task: Task) -> list[str]:

@@ -48,7 +48,7 @@ class Task:
         if not isinstance(data, str):
             try:
                 data = json.dumps(data, allow_nan=False)
-            except (TypeError, ValueError) as exc:
+            except (TypeError, ValueError, RecursionError) as exc:
                 msg = f"data must be text or something JSON can say, got {type(data).__name__}"
                 raise BadArgumentError(f"{msg} ({exc}): convert it first") from exc
         check_utf8("data", data)
@@ -90,7 +90,7 @@ class Task:
         """
         try:
             return json.loads(self.data)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             msg = f"the data of task {self.task_id} is not JSON ({exc}): read it as text"
             raise PayloadError(msg) from exc
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import redis
 
 from streamlab.errors import BadArgumentError, NotEnqueuedError, WorkKeptWarning
-from streamlab.queue.bounds import check_whole
+from streamlab.queue.bounds import MANY, YEAR_MS, check_whole, shown
 from streamlab.queue.connection import own_client
 from streamlab.queue.dead_letter import (
     DeadLetter,
@@ -22,9 +22,6 @@ from streamlab.queue.names import check_name
 from streamlab.queue.scripts import run_script
 from streamlab.queue.sending import Sender
 from streamlab.queue.task import Task
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 # How many entries one XTRIM deletes: a million at once would hold up every other client.
 _TRIM_PAGE = 10_000
@@ -89,8 +86,9 @@ class TaskQueue:
     ) -> Task:
         """Put one task on the stream (XADD); returns it with its ``entry_id``.
 
-        On Redis 8.6+ an XADD whose reply was lost is sent again, for up to 10 s, and stored once
-        (IDMP). Before, its outcome is unknown.
+        An XADD whose reply was lost is sent again, for up to 10 s, and stored once, on Redis 8.6+
+        (IDMP) and on any version with `max_depth` (its script remembers). Else its outcome is
+        unknown.
 
         Parameters
         ----------
@@ -117,6 +115,7 @@ class TaskQueue:
         WrongTypeError
             The key holds something else than a stream.
         """
+        _check_bounds(max_depth, wait_ms)
         return self._send([Task.of(data, task_id)], max_depth, wait_ms, [])[0]
 
     def enqueue_many(
@@ -131,6 +130,10 @@ class TaskQueue:
         BadArgumentError, NotEnqueuedError, QueueFullError, OutcomeUnknownError, WrongTypeError
             As `enqueue`; the error's ``enqueued`` has the tasks that are on the stream.
         """
+        _check_bounds(max_depth, wait_ms)
+        if not isinstance(data, Iterable):
+            msg = f"data must be an iterable of payloads, got {shown(data)}: enqueue() takes one"
+            raise BadArgumentError(msg)
         sent: list[Task] = []
         try:
             for page in self._sender.pages(Task.of(item) for item in data):
@@ -143,10 +146,8 @@ class TaskQueue:
     def _send(
         self, tasks: list[Task], max_depth: int | None, wait_ms: int, before: list[Task]
     ) -> list[Task]:
-        check_whole("wait_ms", wait_ms, at_least=0)
         if max_depth is None:
             return self._sender.send(tasks, before)
-        check_whole("max_depth", max_depth, at_least=1)
         return self._sender.send_below(tasks, max_depth, wait_ms, before)
 
     def depth(self) -> QueueDepth:
@@ -185,17 +186,20 @@ class TaskQueue:
             length = self.client.xlen(self.stream)
             if maxlen is not None and length <= maxlen:
                 return 0
-            deleted = total = 0
+            deleted = total = done = 0
             for page in (_TRIM_PAGE, 0):  # whole nodes in bounded steps, then what is left exactly
                 while True:
-                    deleted, length = run_script(self.client, "queue/trim", [self.stream], [page])
+                    deleted, length, done = run_script(
+                        self.client, "queue/trim", [self.stream], [page]
+                    )
                     total += deleted
                     if not (page and deleted):
                         break
-        if maxlen is not None and length > maxlen:
+        kept = length - done
+        if maxlen is not None and kept > maxlen:
             warnings.warn(
-                f"{length} entries of {self.stream!r} are kept, maxlen is {maxlen}: they are not "
-                f"done by every group, and MAXLEN would have lost {length - maxlen} of them; add "
+                f"{kept} entries of {self.stream!r} are kept, maxlen is {maxlen}: they are not "
+                f"done by every group, and MAXLEN would have lost {kept - maxlen} of them; add "
                 f"workers, or bound what is enqueued with max_depth",
                 WorkKeptWarning,
                 stacklevel=2,
@@ -217,7 +221,7 @@ class TaskQueue:
         BadArgumentError
             If a parameter is out of its bounds.
         """
-        check_whole("count", count, at_least=1)
+        check_whole("count", count, at_least=1, at_most=MANY)
         if after is not None:
             check_entry_id("after", after)
         return read_dead_letters(self.client, self._dead, count, after)
@@ -230,11 +234,16 @@ class TaskQueue:
 
         Raises
         ------
+        BadArgumentError
+            If one is no `DeadLetter`.
         NotEnqueuedError
             The server refused; its ``enqueued`` has the ids of those put back before.
         """
         moved: list[str] = []
         for one in letters:
+            if not isinstance(one, DeadLetter):
+                msg = f"letters must be those of dead_letters(), got {shown(one)}"
+                raise BadArgumentError(msg)
             try:
                 entry_id = requeue(self.client, self._dead, self.stream, one.dead_id)
             except redis.ResponseError as exc:
@@ -246,3 +255,9 @@ class TaskQueue:
     @property
     def _dead(self) -> str:
         return dead_letter_key(self.stream, self.group)
+
+
+def _check_bounds(max_depth: int | None, wait_ms: int) -> None:
+    check_whole("wait_ms", wait_ms, at_least=0, at_most=YEAR_MS)
+    if max_depth is not None:
+        check_whole("max_depth", max_depth, at_least=1, at_most=MANY)

@@ -87,7 +87,8 @@ class Attendant:
 
     def _attend(self) -> None:
         wish = ""
-        every_s = max(_SHORTEST_S, min(self._lease_every_s, self._beat_every_s))
+        # Twice as often as anything is due, since what is not due yet waits for the next turn.
+        every_s = max(_SHORTEST_S, min(self._lease_every_s, self._beat_every_s) / 2)
         while wish != "end":
             try:
                 wish = self._wishes.get(timeout=every_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import inspect
@@ -13,6 +14,7 @@ import redis
 
 from streamlab.errors import CommitError
 from streamlab.queue.names import beside
+from streamlab.worker.stop import GraceOver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,8 +32,32 @@ def is_coroutine_function(handler: object) -> bool:
     )
 
 
+def _refuse_unfinished(returned: object) -> None:
+    """Raise if a handler, a lambda say, has returned a coroutine or a generator: nothing is done.
+
+    Raises
+    ------
+    TypeError
+        If so: a failed attempt.
+    """
+    if returned is None:
+        return
+    if inspect.isawaitable(returned) or inspect.isgenerator(returned):
+        if inspect.iscoroutine(returned):
+            returned.close()  # or Python warns that it was never awaited
+        msg = (
+            f"the handler returned a {type(returned).__name__}, which nobody runs: give Worker the "
+            "coroutine function itself"
+        )
+        raise TypeError(msg)
+
+
 class UnsettledError(Exception):
     """The connection broke around a commit: only the task's key tells whether it took place."""
+
+
+# What a cancelled coroutine has to clean up.
+_CLEAN_UP_S = 1.0
 
 
 class EventLoop:
@@ -43,24 +69,59 @@ class EventLoop:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="handlers", daemon=True)
+        self._closing = False
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Cancel what still runs, for which it has a second; a loop that is blocked is left."""
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(2 * _CLEAN_UP_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.join(_CLEAN_UP_S)
+        if not self._thread.is_alive():
+            self._loop.close()
 
     def run(self, handler: Callable[..., Any], *arguments: object) -> None:
-        """Run a coroutine there and wait for its end; cancelled when the wait is broken off."""
-        future = asyncio.run_coroutine_threadsafe(handler(*arguments), self._loop)
+        """Run a coroutine there and wait for its end; cancelled when the wait is broken off.
+
+        Raises
+        ------
+        GraceOver
+            It was cancelled, since the loop ends.
+        """
+        future = asyncio.run_coroutine_threadsafe(_ended(handler, *arguments), self._loop)
         try:
-            future.result()
+            ended = future.result()
+        except concurrent.futures.CancelledError as exc:
+            if self._closing:
+                raise GraceOver from exc
+            raise
         except BaseException:
             future.cancel()
             raise
+        if ended is not None:
+            raise ended
+
+
+async def _ended(handler: Callable[..., Any], *arguments: object) -> BaseException | None:
+    """Run it; what would end the loop, and leave who waits for it waiting, is handed to him."""
+    try:
+        await handler(*arguments)
+    except (SystemExit, KeyboardInterrupt) as exc:
+        return exc
+    return None
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=_CLEAN_UP_S)
 
 
 class Calling:
@@ -95,7 +156,7 @@ class Calling:
         """
         if self._settings.idempotent:
             return self._once(task, client)
-        self._run(task)
+        _refuse_unfinished(self._run(task))
         return True
 
     def _once(self, task: Task, client: redis.Redis) -> bool:
@@ -112,7 +173,7 @@ class Calling:
                 if pipe.exists(key):
                     return False
             pipe.multi()
-            self._run(task, pipe)
+            _refuse_unfinished(self._run(task, pipe))
             pipe.set(key, task.entry_id or "", px=self._settings.remember_ms)
             return self._commit(task, pipe, lambda: bool(client.exists(key)))
 
@@ -121,7 +182,7 @@ class Calling:
             with _settled():
                 pipe.execute()
         except redis.WatchError as exc:
-            # redis-py says the same when the connection broke meanwhile, and then nobody has done it.
+            # redis-py says the same when the connection broke meanwhile: nobody has done it then.
             with _settled():
                 if done():
                     return False

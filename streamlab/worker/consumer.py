@@ -128,8 +128,8 @@ class Consumer:
         on_gone: Callable[[int], None],
     ) -> Iterator[list[Delivery]]:
         cursor = ""
-        while True:
-            arguments = [self.group, self.name, count(), cursor, idle_ms, *known]
+        while wanted := count():
+            arguments = [self.group, self.name, wanted, cursor, idle_ms, *known]
             found = replies.taken(run_script(self.client, "worker/take", [self.stream], arguments))
             if found.gone:
                 on_gone(found.gone)

@@ -83,7 +83,8 @@ class Desk:
                 delivery,
                 "",
                 f"delivered {delivery.deliveries} times, the limit is "
-                f"{self._settings.max_deliveries}: its handler neither returned nor raised",
+                f"{self._settings.max_deliveries}: its handler neither returned nor raised, "
+                "or the server refused to bury it before",
             )
             return False
         try:
@@ -133,13 +134,15 @@ class Desk:
         log.error("%s: task %s failed; %s", settings.name, task.task_id, then, exc_info=exc)
         if last:
             times = f"delivery {delivery.deliveries} of {settings.max_deliveries}"
-            self._bury(delivery, type(exc).__name__, f"{exc} ({times})")
+            self._bury(delivery, type(exc).__name__, f"{_text(exc)} ({times})")
             return
         pause_ms = self._pause_ms(delivery.deliveries)
         self._hand.drop([entry_id])
         self._retries[entry_id] = time.monotonic() + pause_ms / 1000
         # Idle enough, after the pause, to be taken over by whoever looks first.
         self._consumer.renew([entry_id], settings.min_idle_ms - pause_ms)
+        # By the server's clock, which began with the renewal, and counts whole ms.
+        self._retries[entry_id] = time.monotonic() + (pause_ms + 1) / 1000
 
     def _pause_ms(self, deliveries: int) -> int:
         """Doubling with each delivery, with jitter, no longer than min-idle."""
@@ -201,3 +204,11 @@ class Desk:
     def _tell(self, moment: Moment, entry_id: str, task: Task | None) -> None:
         if self._observer is not None:
             self._observer(moment, entry_id, task)
+
+
+def _text(exc: Exception) -> str:
+    """What an error says; it is not ours, and may fail in saying it."""
+    try:
+        return str(exc)
+    except Exception:  # noqa: BLE001 - whatever it is, there is no text
+        return "its text could not be read"

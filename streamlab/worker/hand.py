@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,9 +20,9 @@ class Hand:
         self._until: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def take(self, entry_ids: Iterable[str]) -> None:
-        """They were delivered just now."""
-        until = time.monotonic() + self._term_s
+    def take(self, entry_ids: Iterable[str], asked_at: float) -> None:
+        """They were delivered some time after `asked_at` (`time.monotonic`)."""
+        until = asked_at + self._term_s
         with self._lock:
             self._until.update(dict.fromkeys(entry_ids, until))
 

@@ -49,6 +49,7 @@ class Lease:
             timeout=settings.lease_ms / 1000,
             thread_local=False,
         )
+        self._token = secrets.token_hex(16)
         self._held = False
         self.lost = False
 
@@ -62,7 +63,7 @@ class Lease:
         """
         if self._held:
             return
-        if not self._lock.acquire(blocking=False):
+        if not self._take():
             left_ms = max(0, int(self._client.pttl(self._lock.name)))
             msg = (
                 f"the name {self._name!r} in group {self._group!r} belongs to a live worker: "
@@ -72,6 +73,15 @@ class Lease:
             raise NameInUseError(msg)
         self._held = True
 
+    def _take(self) -> bool:
+        """Take it if it is free, or if an earlier attempt did and only its reply was lost."""
+        if self._lock.acquire(blocking=False, token=self._token):
+            return True
+        if self._client.get(self._lock.name) != self._token:
+            return False
+        self._lock.local.token = self._token.encode()
+        return True
+
     def renew(self) -> None:
         """Keep the name for another term, if it was claimed."""
         if not self._held:
@@ -80,7 +90,7 @@ class Lease:
             self._lock.reacquire()
         except LockError:
             # It ran out: we were stopped for long, or the server forgot. Ours if it is free.
-            self.lost = not self._lock.acquire(blocking=False)
+            self.lost = not self._take()
 
     def release(self) -> None:
         """Give the name back."""

@@ -33,7 +33,7 @@ class WorkerReport:
     expired
         Held too long before their turn came: left, as they may be another's.
     released
-        Handed back when we stopped.
+        Handed back: when we stopped, or as another's last chance came before theirs.
     gone
         Pending, and no longer on the stream (trimmed or deleted): acknowledged unrun.
     reaped
@@ -41,7 +41,7 @@ class WorkerReport:
     regrouped
         How often the group had vanished and was made again.
     reconnects
-        How often the connection was lost, or could not be made.
+        How often the connection was lost or could not be made, or the server could not serve.
     """
 
     done: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamlab.errors import BadArgumentError
-from streamlab.queue.bounds import YEAR_MS, check_whole
+from streamlab.queue.bounds import YEAR_MS, check_whole, shown
 from streamlab.queue.connection import socket_timeout_ms
 from streamlab.queue.group import check_entry_id
 from streamlab.queue.names import check_name
@@ -81,7 +81,7 @@ class WorkerSettings:
 
     def __post_init__(self) -> None:
         if not callable(self.handler):
-            msg = f"handler must be callable with a Task, got {self.handler!r}"
+            msg = f"handler must be callable with a Task, got {shown(self.handler)}"
             raise BadArgumentError(msg)
         if inspect.isgeneratorfunction(self.handler) or inspect.isasyncgenfunction(self.handler):
             msg = (
@@ -90,11 +90,11 @@ class WorkerSettings:
             )
             raise BadArgumentError(msg)
         if self.observer is not None and not callable(self.observer):
-            msg = f"observer must be callable or None, got {self.observer!r}"
+            msg = f"observer must be callable or None, got {shown(self.observer)}"
             raise BadArgumentError(msg)
         for what in ("idempotent", "delete_done"):
             if not isinstance(value := getattr(self, what), bool):
-                msg = f"{what} must be True or False, got {value!r}"
+                msg = f"{what} must be True or False, got {shown(value)}"
                 raise BadArgumentError(msg)
         check_name("name", self.name)
         if self.regroup_at is not None and self.regroup_at != "$":

@@ -12,7 +12,7 @@ import redis
 from redis.exceptions import AuthorizationError
 
 from streamlab.errors import GroupMissingError, NameInUseError
-from streamlab.queue.connection import RECONNECT
+from streamlab.queue.connection import RECONNECT, is_passing
 from streamlab.queue.group import server_errors
 from streamlab.worker.attendant import Attendant
 from streamlab.worker.consumer import Consumer
@@ -37,6 +37,8 @@ log = logging.getLogger("streamlab.worker")
 _ACK_WITHIN_S = 0.01
 # Dead consumers take no tasks from anybody, and all of them are listed to find them.
 _REAP_EVERY_S = 60.0
+# Between two looks at what sibling threads have left.
+_SIBLINGS_S = 0.005
 
 
 class Shift:
@@ -45,13 +47,16 @@ class Shift:
     def __init__(self, settings: WorkerSettings, allowance: Allowance, calling: Calling) -> None:
         self._settings, self._allowance = settings, allowance
         self._consumer = Consumer(settings)
-        self._pace = Pace(settings.batch, settings.min_idle_ms)
+        # Where the first delivery is the last chance already, none may wait behind another.
+        batch = settings.batch if settings.max_deliveries > 1 else 1
+        self._pace = Pace(batch, settings.min_idle_ms)
         self._hand = Hand(settings.min_idle_ms)
         self.attendant = Attendant(settings, self._hand, self._consumer)
         self._desk = Desk(settings, self._consumer, self.attendant, self._hand, self._pace, calling)
         self._todo: deque[Delivery] = deque()
         self._reserved = 0
-        self._joined = False
+        self._joined = self._vanished = False
+        self._start = "0"
         self._sweep_due = self._reap_due = 0.0
         self._failures = 0
 
@@ -74,6 +79,10 @@ class Shift:
                     self._regroup(exc)
                 except (redis.ConnectionError, redis.TimeoutError) as exc:
                     self._pause(exc)
+                except redis.ResponseError as exc:
+                    if not is_passing(exc):
+                        raise
+                    self._pause(exc)
         except GraceOver:
             log.warning("%s: the grace time is over, its task is handed back", self._settings.name)
             self._leave()
@@ -95,17 +104,19 @@ class Shift:
         start = self._settings.regroup_at
         if start is None:
             raise exc
-        if self._consumer.join(start):
-            self.counts["regrouped"] += 1
-            log.warning("%s: %s; made again at %s", self._settings.name, exc, start)
+        log.warning("%s: %s; made again at %s", self._settings.name, exc, start)
+        self._start, self._joined = start, False  # in the next session, whose errors are caught
+        self._vanished = True
 
     def _session(self) -> None:
         """What one connection sees: first the old work, then the new."""
         self.attendant.lease.claim()
         with server_errors(self._settings.queue.stream, self._settings.queue.group):
             if not self._joined:
-                self._consumer.join("0")
+                made = self._consumer.join(self._start)
                 self._joined = True
+                self.counts["regrouped"] += made and self._vanished
+                self._vanished = False
             self._consumer.watch_connection()
             self._desk.acknowledge()  # what was finished before the connection was lost
             self._work_off()  # what was in hand, and still is ours
@@ -138,23 +149,28 @@ class Shift:
     # -- reading -------------------------------------------------------------------------------
 
     def _count(self) -> int:
-        """How many entries the next read may have."""
+        """How many entries the next read may have; 0 when it is over.
+
+        While sibling threads have reserved all that is left, it waits: they may give some back.
+        """
         self._allowance.give_back(self._reserved)
         self._reserved = self._allowance.reserve(self._pace.count())
-        return max(1, self._reserved)
+        while not self._reserved and not self._over():
+            self._desk.acknowledge()
+            time.sleep(_SIBLINGS_S)
+            self._reserved = self._allowance.reserve(self._pace.count())
+        return self._reserved
 
     def _read(self) -> None:
         """Acknowledge what is finished and wait for entries, in one round trip; handle them."""
-        count = self._count()
-        if not self._reserved:  # sibling threads have all that is left, and may give it back
-            self._desk.acknowledge()
-            time.sleep(0.005)
+        count, asked_at = self._count(), time.monotonic()
+        if not count:
             return
         finished = self._desk.finished
         acknowledged, entries = self._consumer.read(finished, count, self._block_ms())
         if finished:
             self._desk.acknowledged(acknowledged)
-        self._handle(entries)
+        self._handle(entries, asked_at)
 
     def _block_ms(self) -> int:
         """Until new entries come, the next sweep is due, or we have been idle for long enough."""
@@ -172,47 +188,76 @@ class Shift:
         if self._enough():
             return
         self._desk.acknowledge()  # or we would take over from ourselves what is finished
-        self._recover(self._consumer.sweep(self._count, (), self._desk.count_gone))
         now = time.monotonic()
-        self._desk.retries()  # forgets those that were due
         self._sweep_due = now + self._settings.min_idle_ms / 2000 * random.uniform(0.5, 1.5)
+        self._recover(self._consumer.sweep(self._count, (), self._desk.count_gone))
+        self._desk.retries()  # forgets those that were due
         if now >= self._reap_due and not self._enough():
             longest_ms = max(self._settings.min_idle_ms, self._settings.lease_ms)
             self.counts["reaped"] += self._consumer.reap(longest_ms)
             self._reap_due = now + _REAP_EVERY_S
 
     def _recover(self, pages: Iterable[list[Delivery]]) -> None:
+        asked_at = time.monotonic()
         for page in pages:
-            self._handle(page)
+            self._handle(page, asked_at)
             self._desk.acknowledge()
             if self._enough():
                 return
+            asked_at = time.monotonic()
 
     # -- handling ------------------------------------------------------------------------------
 
-    def _handle(self, entries: list[Delivery]) -> None:
+    def _handle(self, entries: list[Delivery], asked_at: float) -> None:
         if not entries:
             return
+        if recovered := sum(entry.deliveries > 1 for entry in entries):
+            entries = self._one_last_chance(entries)
+            self.counts["recovered"] += recovered
         self._reserved = max(0, self._reserved - len(entries))
-        self._hand.take(entry.entry_id for entry in entries)
-        self.counts["recovered"] += sum(entry.deliveries > 1 for entry in entries)
+        self._hand.take([entry.entry_id for entry in entries], asked_at)
         self._todo.extend(entries)
         self._allowance.touch()
+        self._confirm(asked_at)
         self._work_off()
 
+    def _one_last_chance(self, entries: list[Delivery]) -> list[Delivery]:
+        """`entries`, but only one that may be buried next time; it comes last, the others go back.
+
+        Else one that kills its process would count as a delivery for those that wait behind it,
+        and in the end they would be buried unrun.
+        """
+        last = [one for one in entries if one.deliveries == self._settings.max_deliveries]
+        if not last or len(entries) == 1:
+            return entries
+        if back := last[1:]:
+            self._desk.release([one.entry_id for one in back], begun=False)
+            self._sweep_due = 0.0
+        return [*(one for one in entries if one not in last), last[0]]
+
+    def _confirm(self, asked_at: float) -> None:
+        """Ask whether what came is ours still, if it may have come long ago (we were stopped)."""
+        now = time.monotonic()
+        if now - asked_at > self._settings.min_idle_ms / 3000:
+            held = self._hand.held()
+            self._hand.drop(self._consumer.renew(held))
+            self._hand.renewed(held, now)
+
     def _work_off(self) -> None:
-        desk, attendant, ran, left = self._desk, self.attendant, 0, 0
+        desk, attendant, taken, ran = self._desk, self.attendant, 0, 0
+        last_chance = self._settings.max_deliveries
         try:
             while self._todo and not (attendant.stopping or attendant.lease.lost):
-                if desk.handle(self._todo.popleft()):
-                    ran += 1
-                else:
-                    left += 1
+                delivery = self._todo.popleft()
+                taken += 1
+                if delivery.deliveries >= last_chance:
+                    desk.acknowledge()  # should it kill us, the others are done
+                ran += desk.handle(delivery)
                 if desk.finished and desk.ended - desk.finished_since >= _ACK_WITHIN_S:
                     desk.acknowledge()
         finally:
             self._allowance.used(ran)
-            self._allowance.give_back(left)
+            self._allowance.give_back(taken - ran)  # one that raised is not known to have run
             self._allowance.touch()
 
     # -- leaving -------------------------------------------------------------------------------
@@ -236,9 +281,13 @@ class Shift:
 
     def abandon(self) -> None:
         """Hand back what a thread still holds that its grace time could not end."""
-        held = self._hand.held()
-        self._hand.drop(held)
+        desk, current = self._desk, self._desk.current
+        finished, rest = list(desk.finished), [delivery.entry_id for delivery in self._todo]
         try:
-            self._consumer.release(held, begun=True)
+            if finished:
+                desk.counts["done"] += self._consumer.acknowledge(finished)
+                self._hand.drop(finished)
+            desk.release(rest, begun=False)
+            desk.release([current] if current else [], begun=True)
         except redis.RedisError as exc:
             log.warning("%s: could not hand back: %s", self._settings.name, exc)

@@ -69,7 +69,7 @@ class _Place:
         self._crashes = 1 if well else self._crashes + 1
         pause_s = min(_LONGEST_S, _SHORTEST_S * 2 ** min(self._crashes - 1, 16))
         self.start_at = time.monotonic() + pause_s
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         log.warning("a worker process ended %s; started again in %.1f s", how, pause_s)
 
 
@@ -153,6 +153,8 @@ class Supervisor:
             place.start_at = None
         elif time.monotonic() >= place.start_at:
             place.start(reports)
+            if self._stop_at is not None and place.process is not None:
+                place.process.terminate()  # the wish came while it was being started
 
     def _overdue(self) -> bool:
         if self._stop_at is None:

@@ -6,8 +6,9 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
-from streamlab.errors import NameInUseError
+from streamlab.errors import BadArgumentError, NameInUseError
 from streamlab.queue.bounds import YEAR_MS, check_whole
+from streamlab.queue.task_queue import TaskQueue
 from streamlab.worker.allowance import Allowance
 from streamlab.worker.calling import Calling, EventLoop, is_coroutine_function
 from streamlab.worker.crew import Crew
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamlab.queue.task import Task
-    from streamlab.queue.task_queue import TaskQueue
     from streamlab.worker.report import Moment
 
 _DAY_MS = 24 * 3600 * 1000
@@ -53,7 +53,8 @@ class Worker:
         A live worker touches what it holds three times as often.
     max_deliveries
         A task that failed, or was begun, so often goes to the dead letters, >= 1: before the
-        handler is called, if that never returned (F33).
+        handler is called, if that never returned (F33). The last delivery is made to it alone, so
+        that none is buried because another killed the process, unless that was a sibling thread.
     retry_ms
         How long after its first failure a task is tried again, in ms, >= 0, give or take a
         quarter; doubled with each further one, and never more than `min_idle_ms`.
@@ -111,6 +112,9 @@ class Worker:
         grace_ms: int = 10_000,
         observer: Callable[[Moment, str, Task | None], object] | None = None,
     ) -> None:
+        if not isinstance(queue, TaskQueue):
+            msg = f"queue must be a TaskQueue, got a {type(queue).__name__}: make one of those"
+            raise BadArgumentError(msg)
         self.settings = WorkerSettings(
             queue=queue,
             handler=handler,

@@ -2,12 +2,15 @@
 -- Unfinished is what is pending plus what is unread. The look and the XADDs are one step, so that
 -- several producers together cannot go past the bound either.
 --
+-- A script whose reply was lost may be sent again: what it answered is remembered for a minute.
+-- IDMP would not do: the second time the bound is full of the first time's tasks.
+--
 -- KEYS[1]  the stream
+-- KEYS[2]  where the last answer to this producer is kept
 -- ARGV[1]  the group
 -- ARGV[2]  the bound, >= 1
--- ARGV[3]  the producer's id for IDMP (8.6+); '' to go without
--- ARGV[4]  the number of the first task, for IDMP
--- ARGV[5…] task_id, data, created_at of each task
+-- ARGV[3]  what tells this sending from all others
+-- ARGV[4…] task_id, data, created_at of each task
 -- Returns {the ids of those added, in order; the unfinished before; the error that ended it or ''}.
 
 local stream, bound = KEYS[1], tonumber(ARGV[2])
@@ -33,20 +36,21 @@ local function unfinished()
     return pending + #unread
 end
 
+local answered = redis.call('GET', KEYS[2])
+if answered then
+    local sending, added, depth = unpack(cjson.decode(answered))
+    if sending == ARGV[3] then return {added, depth, ''} end
+end
+
 local depth, added = unfinished(), {}
-for i = 5, #ARGV, 3 do
+for i = 4, #ARGV, 3 do
     if depth + #added >= bound then break end
-    local command = {'XADD', stream}
-    if ARGV[3] ~= '' then
-        for _, part in ipairs({'IDMP', ARGV[3], tostring(tonumber(ARGV[4]) + #added)}) do
-            table.insert(command, part)
-        end
-    end
-    for _, part in ipairs({'*', 'task_id', ARGV[i], 'data', ARGV[i + 1], 'created_at', ARGV[i + 2]}) do
-        table.insert(command, part)
-    end
-    local id = redis.pcall(unpack(command))
+    local id = redis.pcall('XADD', stream, '*', 'task_id', ARGV[i], 'data', ARGV[i + 1],
+        'created_at', ARGV[i + 2])
     if type(id) == 'table' and id.err then return {added, depth, id.err} end
     table.insert(added, id)
+end
+if #added > 0 then
+    redis.call('SET', KEYS[2], cjson.encode({ARGV[3], added, depth}), 'PX', 60000)
 end
 return {added, depth, ''}

@@ -4,7 +4,7 @@
 --
 -- KEYS[1]  the stream
 -- ARGV[1]  how many entries to delete at most; 0 for all that may go
--- Returns {how many were deleted, how many are left}.
+-- Returns {how many were deleted, how many are left, 1 if the oldest of those is done as well}.
 
 local function parts(id) return string.match(id, '^(%d+)-(%d+)$') end
 
@@ -21,14 +21,18 @@ local function before(a, b)
     return smaller(a_seq, b_seq)
 end
 
-if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0} end
+if redis.call('EXISTS', KEYS[1]) == 0 then return {0, 0, 0} end
 local cut
+local pending = {}
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
     local group = {}
     for i = 1, #flat, 2 do group[flat[i]] = flat[i + 1] end
     local candidates = {group['last-delivered-id']}
     local oldest = redis.call('XPENDING', KEYS[1], group['name'])[2]
-    if oldest then table.insert(candidates, oldest) end
+    if oldest then
+        table.insert(candidates, oldest)
+        pending[oldest] = true
+    end
     for _, id in ipairs(candidates) do
         if not cut or before(id, cut) then cut = id end
     end
@@ -41,4 +45,5 @@ if cut and cut ~= '0-0' then  -- no group: nobody has read anything
         deleted = redis.call('XTRIM', KEYS[1], 'MINID', '=', cut)
     end
 end
-return {deleted, redis.call('XLEN', KEYS[1])}
+local done = cut and not pending[cut] and #redis.call('XRANGE', KEYS[1], cut, cut) > 0
+return {deleted, redis.call('XLEN', KEYS[1]), done and 1 or 0}

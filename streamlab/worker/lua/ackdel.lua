@@ -21,6 +21,7 @@ local function before(a, b)
     return smaller(a_seq, b_seq)
 end
 
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end  -- XINFO would call that an error
 local groups = {}
 for _, flat in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
     local group = {}
