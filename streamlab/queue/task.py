@@ -72,7 +72,8 @@ class Task:
         try:
             return cls(fields["data"], fields["task_id"], float(fields["created_at"]), entry_id)
         except KeyError as exc:
-            has = ", ".join(sorted(fields)) or "none"
+            names = ", ".join(sorted(fields)) or "none"
+            has = names.encode("utf-8", "backslashreplace").decode()  # it will stand in logs
             msg = f"entry {entry_id} has no field {exc}: a task needs all three (it has: {has:.80})"
             raise PayloadError(msg) from exc
         except ValueError as exc:

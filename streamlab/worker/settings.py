@@ -76,6 +76,7 @@ class WorkerSettings:
     threads: int
     block_ms: int
     lease_ms: int
+    reap_ms: int
     grace_ms: int
     observer: Callable[[Moment, str, Task | None], object] | None
 
@@ -107,6 +108,7 @@ class WorkerSettings:
             ("retry_ms", 0),
             ("remember_ms", 1),
             ("lease_ms", 100),
+            ("reap_ms", 0),
             ("grace_ms", 0),
         ):
             check_whole(what, getattr(self, what), at_least=at_least, at_most=YEAR_MS)

@@ -193,8 +193,7 @@ class Shift:
         self._recover(self._consumer.sweep(self._count, (), self._desk.count_gone))
         self._desk.retries()  # forgets those that were due
         if now >= self._reap_due and not self._enough():
-            longest_ms = max(self._settings.min_idle_ms, self._settings.lease_ms)
-            self.counts["reaped"] += self._consumer.reap(longest_ms)
+            self.counts["reaped"] += self._consumer.reap(self._settings.reap_ms)
             self._reap_due = now + _REAP_EVERY_S
 
     def _recover(self, pages: Iterable[list[Delivery]]) -> None:

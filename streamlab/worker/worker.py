@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from streamlab.queue.task import Task
     from streamlab.worker.report import Moment
 
-_DAY_MS = 24 * 3600 * 1000
+_HOUR_MS = 3600 * 1000
+_DAY_MS = 24 * _HOUR_MS
 
 
 class Worker:
@@ -80,6 +81,9 @@ class Worker:
         None derives it from that.
     lease_ms
         For how long after its death the name is kept from others, in ms, >= 100.
+    reap_ms
+        A consumer that has been idle for so long, holds nothing and has no lease is removed from
+        the group (F24), in ms, >= 0. One with pending entries never is (F25).
     grace_ms
         For how long a running handler may go on after SIGTERM or SIGINT, in ms, >= 0.
     observer
@@ -109,6 +113,7 @@ class Worker:
         threads: int = 1,
         block_ms: int | None = None,
         lease_ms: int = LEASE_MS,
+        reap_ms: int = _HOUR_MS,
         grace_ms: int = 10_000,
         observer: Callable[[Moment, str, Task | None], object] | None = None,
     ) -> None:
@@ -130,6 +135,7 @@ class Worker:
             threads=threads,
             block_ms=block_within(queue.client, block_ms),
             lease_ms=lease_ms,
+            reap_ms=reap_ms,
             grace_ms=grace_ms,
             observer=observer,
         )
