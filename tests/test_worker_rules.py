@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -53,7 +54,7 @@ def pending(r, key):
 # -- rule 4: the heartbeat -----------------------------------------------------------------------
 
 
-def test_a_task_that_outlasts_min_idle_is_not_taken_over_while_its_worker_lives(queue, done):
+def test_a_task_that_outlasts_min_idle_is_not_taken_over_while_its_worker_lives(queue):
     queue.enqueue("long")
     attempts = []
 
@@ -85,7 +86,7 @@ def test_the_pause_before_a_retry_doubles_and_ends_at_min_idle(queue):
         raise ValueError("no")
 
     report = Worker(queue, work, min_idle_ms=400, retry_ms=80, max_deliveries=5).run(max_tasks=5)
-    pauses_ms = [1000 * (b - a) for a, b in zip(at, at[1:], strict=False)]
+    pauses_ms = [1000 * (b - a) for a, b in itertools.pairwise(at)]
     for pause_ms, least in zip(pauses_ms, (60, 120, 240, 400), strict=True):
         assert (
             least - 2 <= pause_ms <= 2 * least + 300
