@@ -51,22 +51,23 @@ def test_enqueue_many_is_at_least_0_7_times_as_fast_as_a_bare_pipeline(r, key):
     assert ratio >= 0.7
 
 
-def test_a_worker_drains_at_least_half_as_fast_as_a_bare_read_and_ack_loop(r, key):
+@pytest.mark.parametrize(("batch", "tasks", "least"), [(100, TASKS, 0.6), (1, TASKS // 5, 0.8)])
+def test_a_worker_drains_nearly_as_fast_as_a_bare_read_and_ack_loop(r, key, batch, tasks, least):
     queue = TaskQueue(r, key)
-    queue.enqueue_many(map(str, range(TASKS * TURNS)))
+    queue.enqueue_many(map(str, range(tasks * TURNS)))
     queue.ensure_group()
     r.xgroup_create(key, "bare", id="0")
 
     def bare():
         done = 0
-        while done < TASKS:
-            ((_, entries),) = r.xreadgroup("bare", "me", {key: ">"}, count=100, block=1000)
+        while done < tasks:
+            ((_, entries),) = r.xreadgroup("bare", "me", {key: ">"}, count=batch, block=1000)
             r.xack(key, "bare", *(entry_id for entry_id, _ in entries))
             done += len(entries)
 
     def ours():
-        assert Worker(queue, lambda _: None, batch=100).run(max_tasks=TASKS).done == TASKS
+        assert Worker(queue, lambda _: None, batch=batch).run(max_tasks=tasks).done == tasks
 
     ratio = in_turns(ours, bare)
     assert {group["pending"] for group in r.xinfo_groups(key)} == {0}
-    assert ratio >= 0.5
+    assert ratio >= least
