@@ -63,7 +63,8 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """What ``%load_ext streamlab`` runs: gives the magics ``%redis`` and ``%%redis``."""
-    from streamlab.view.magics import register  # noqa: PLC0415
+    """What ``%load_ext streamlab`` runs: gives ``%redis``, ``%%redis`` and ``%%needs``."""
+    from streamlab.view import magics, needs  # noqa: PLC0415
 
-    register(shell)
+    magics.register(shell)
+    needs.register(shell)
