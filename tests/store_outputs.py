@@ -13,6 +13,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nbformat
 from nbclient import NotebookClient
@@ -20,6 +21,9 @@ from nbval.plugin import get_sanitize_patterns
 
 from streamlab.server import find_redis
 from streamlab.server.install import DEFAULT_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TESTS = Path(__file__).resolve().parent
 NOTEBOOKS = TESTS.parent / "notebooks"
@@ -46,8 +50,12 @@ def masked(value):
     return value
 
 
-def run(path: Path) -> nbformat.NotebookNode:
-    """The notebook at `path` after a run in its own folder, without what changes each time."""
+def run(path: Path, env: Mapping[str, str] | None = None) -> nbformat.NotebookNode:
+    """The notebook at `path` after a run in its own folder, without what changes each time.
+
+    The kernel has the variables of `env` on top of this process's own. A cell that fails ends the
+    run with nbclient's `CellExecutionError`, which shows the cell.
+    """
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(
         notebook,
@@ -57,7 +65,7 @@ def run(path: Path) -> nbformat.NotebookNode:
         record_timing=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
+    ).execute(env=os.environ | (env or {}))
     notebook.metadata = {
         "kernelspec": KERNEL,
         "language_info": {"name": "python"},
