@@ -88,7 +88,7 @@ class Page:
     imports: str
 
 
-_ID = re.compile(r"[a-z]+(-[a-z0-9]+)+")
+_ID = re.compile(r"[a-z]+(-[a-z0-9]+)*")
 _FIELDS = {field.name for field in fields(Question)}
 _OPTIONAL = {"failures", "keys", "needs", "proof"}
 
