@@ -33,7 +33,15 @@ CONTRACT = [
     "In practice",
 ]
 
+#: Those that were written by hand. The generated ones are held to their data in `test_book.py`.
+LESSONS = [
+    path
+    for path in PATHS
+    if path.stem != "00-map-of-commands" and path.parent.name != "6-interview"
+]
+
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 
 
 def read(path):
@@ -181,7 +189,7 @@ def readers_own():
 def test_on_the_readers_own_redis_a_notebook_cleans_up_and_tells_no_password(
     path, readers_own, desk
 ):
-    if "RedisServer(" in json.dumps(read(path)):
+    if "server = RedisServer(" in json.dumps(read(path)):
         pytest.skip("its lesson kills or restarts a server, and that is always a private one")
     with readers_own.client() as r:
         r.set("the readers key", "kept")
@@ -250,7 +258,7 @@ def test_metadata_holds_nothing_that_changes_from_run_to_run(path):
 # -- the contract with the reader --------------------------------------------------------------
 
 
-@each
+@each_lesson
 def test_a_notebook_says_what_it_is_for_and_ends_with_practice(path):
     headings = re.findall(r"^## (.+)$", prose(read(path)), re.MULTILINE)
     assert [heading for heading in headings if heading in CONTRACT] == CONTRACT
@@ -293,7 +301,7 @@ def test_the_last_cell_ends_the_server(path):
     assert "server.stop()" in last.source.splitlines()
 
 
-@each
+@each_lesson
 def test_a_reader_predicts_and_an_assertion_settles_it(path):
     notebook = read(path)
     asserting = [cell for cell in code_cells(notebook) if re.search(r"^\s*assert ", cell.source, re.MULTILINE)]  # fmt: skip # noqa: E501
