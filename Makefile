@@ -11,7 +11,7 @@ KEY := $(shell { cat pyproject.toml constraints.txt; pwd; $(PYTHON) --version; }
 READY := .venv/ready-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test bench lint type format notebooks clean
+.PHONY: help setup lab test bench lint type format notebooks book clean
 
 help:
 	@echo "make lab        open JupyterLab at the first notebook, on a real Redis"
@@ -22,6 +22,7 @@ help:
 	@echo "make type       mypy --strict"
 	@echo "make format     let ruff rewrite the code"
 	@echo "make notebooks  run the notebooks and store their outputs"
+	@echo "make book       write the generated notebooks and the tables of notebooks/README.md"
 	@echo "make clean      remove what the targets made: .venv/, caches, load test results"
 
 setup: $(READY)
@@ -73,6 +74,13 @@ format: $(READY)
 notebooks: $(READY)
 	@$(RUN) streamlab redis install
 	@.venv/bin/python tests/store_outputs.py $(ARGS)
+
+# The tables count what has been run, so they are made after the pages.
+book: $(READY)
+	@$(RUN) streamlab redis install
+	@$(RUN) streamlab.book
+	@.venv/bin/python tests/store_outputs.py notebooks/1-commands/00-map-of-commands.ipynb notebooks/6-interview/*.ipynb
+	@$(RUN) streamlab.book
 
 clean:
 	rm -rf .venv .ruff_cache .mypy_cache .pytest_cache .hypothesis loadtests/results
