@@ -11,7 +11,7 @@ KEY := $(shell { cat pyproject.toml constraints.txt; pwd; $(PYTHON) --version; }
 READY := .venv/ready-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test bench lint type format notebooks book clean
+.PHONY: help setup lab test bench look lint type format notebooks book clean
 
 help:
 	@echo "make lab        open JupyterLab at the first notebook, on a real Redis"
@@ -22,6 +22,7 @@ help:
 	@echo "make type       mypy --strict"
 	@echo "make format     let ruff rewrite the code"
 	@echo "make notebooks  run the notebooks and store their outputs"
+	@echo "make look       run every notebook in JupyterLab, light and dark; screenshots in .look/"
 	@echo "make book       write the generated notebooks and the tables of notebooks/README.md"
 	@echo "make clean      remove what the targets made: .venv/, caches, load test results"
 
@@ -56,6 +57,10 @@ test: $(READY)
 	@$(RUN) streamlab redis install 6.2.14
 	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
 
+look: $(READY)
+	@$(RUN) streamlab redis install
+	@$(RUN) pytest -n 2 tests/test_browser.py --look .look $(ARGS)
+
 bench: $(READY)
 	@$(RUN) streamlab redis install || $(RUN) streamlab redis path
 	@$(RUN) streamlab bench --consumers 1,2,4 --seconds 1.5 --repeats 3 --work-ms 1 --out loadtests/results/latest $(ARGS)
@@ -83,4 +88,4 @@ book: $(READY)
 	@$(RUN) streamlab.book
 
 clean:
-	rm -rf .venv .ruff_cache .mypy_cache .pytest_cache .hypothesis loadtests/results
+	rm -rf .venv .look .ruff_cache .mypy_cache .pytest_cache .hypothesis loadtests/results

@@ -15,6 +15,14 @@ from streamlab.server import RedisServer
 _numbers = itertools.count()
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--look",
+        metavar="FOLDER",
+        help="run every notebook in JupyterLab; screenshots, light and dark, go to FOLDER",
+    )
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_server_of_the_readers():
     """A reader's own server is never a test's: the variables are taken out for the session."""

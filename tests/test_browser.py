@@ -1,4 +1,8 @@
-"""The first notebook in a real JupyterLab, as a reader sees it: in Chromium, at 1280 pixels."""
+"""The notebooks as a reader sees them, in Chromium at 1280 pixels: in JupyterLab, and as pages.
+
+``make test`` runs the first notebook in JupyterLab and opens all of them as static pages;
+``make look`` runs all of them in JupyterLab, in both themes, and keeps screenshots.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,13 @@ import shutil
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import pytest
-from store_outputs import NOTEBOOKS
+from nbconvert import HTMLExporter
+from store_outputs import NOTEBOOKS, all_notebooks
 from support import poll
 
 FIRST = "00-start-here.ipynb"
@@ -32,7 +38,9 @@ SETTINGS = {
 
 IMAGES = """() => [...document.querySelectorAll('.jp-OutputArea-output img')].map(image => ({
     alt: image.alt, drawn: image.complete && image.naturalWidth > 0 && image.clientWidth > 0}))"""
-TOO_WIDE = """() => [...document.querySelectorAll('.jp-OutputArea-output, .jp-OutputArea-output *')]
+TOO_WIDE = """() => [...document.querySelectorAll(
+        '.jp-OutputArea-output, .jp-OutputArea-output *, .cm-scroller, .jp-RenderedMarkdown, ' +
+        '.highlight pre')]
     .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
     .map(e => e.tagName + ' ' + e.scrollWidth + ' > ' + e.clientWidth + ': '
         + e.textContent.slice(0, 80))"""
@@ -50,16 +58,22 @@ def chromium():
     return found
 
 
+def without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """A JupyterLab without any settings of ours, on a copy of the notebooks."""
     home = tmp_path_factory.mktemp("lab")
     folder = shutil.copytree(NOTEBOOKS, home / "notebooks", ignore=shutil.ignore_patterns(".*"))
-    notebook = nbformat.read(folder / FIRST, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    nbformat.write(notebook, folder / "without-outputs.ipynb")
+    for path in all_notebooks():
+        copy = folder / path.relative_to(NOTEBOOKS)
+        copy.with_name(f"unrun-{path.name}").write_text(nbformat.writes(without_outputs(path)))
     for name, values in SETTINGS.items():
         settings = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         settings.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +88,7 @@ def lab(tmp_path_factory):
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1"]
+            + ["--expose-app-in-browser"]  # to change the theme
             + [f"--port={port}", "--ServerApp.port_retries=0"]
             + ["--allow-root"] * (os.geteuid() == 0),
             cwd=folder,
@@ -120,12 +135,15 @@ def page(chromium):
 def open_notebook(page, lab, name):
     page.goto(lab.url(name), wait_until="domcontentloaded")
     page.locator(".jp-CodeCell").last.wait_for(state="attached", timeout=60_000)
-    return nbformat.read(NOTEBOOKS / FIRST, as_version=4)
+
+
+def stored(name):
+    return nbformat.read(NOTEBOOKS / name, as_version=4)
 
 
 def pictures_of(notebook):
-    outputs = [o for cell in notebook.cells for o in cell.get("outputs", ())]
-    return sum("<img" in o.get("data", {}).get("text/html", "") for o in outputs)
+    data = [o.get("data", {}) for cell in notebook.cells for o in cell.get("outputs", ())]
+    return sum("<img" in d.get("text/html", "") or "image/png" in d for d in data)
 
 
 def wait_for_pictures(page, count):
@@ -138,10 +156,10 @@ def wait_for_pictures(page, count):
 
 
 def test_a_notebook_that_was_neither_trusted_nor_run_shows_its_stored_pictures(page, lab, tmp_path):
-    notebook = open_notebook(page, lab, FIRST)
+    open_notebook(page, lab, FIRST)
     untrusted = page.locator('.jp-StatusItem-trust[title^="Notebook not trusted: 0 of "]')
     untrusted.wait_for(state="attached", timeout=20_000)
-    wait_for_pictures(page, pictures_of(notebook))
+    wait_for_pictures(page, pictures_of(stored(FIRST)))
     assert page.evaluate(TOO_WIDE) == []
     page.screenshot(path=tmp_path / "untrusted.png", full_page=True)
 
@@ -159,13 +177,15 @@ def run_all(page):
     pytest.fail("Run All Cells began nothing, four times")
 
 
-def test_run_all_cells_ends_without_an_error_and_shows_every_picture(page, lab, tmp_path):
-    notebook = open_notebook(page, lab, "without-outputs.ipynb")
+def run_in_lab(page, lab, name):
+    """Open a notebook that has not been run, run all of it, and look for whatever is wrong."""
+    open_notebook(page, lab, f"{name.parent}/unrun-{name.name}".removeprefix("./"))
     assert page.evaluate(IMAGES) == []
     # Without a kernel the menu's command would do nothing.
     kernel_idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
     kernel_idle.wait_for(timeout=60_000)
     run_all(page)
+    notebook = stored(name)
     cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     page.locator(f'.jp-InputPrompt:text-is("[{cells}]:")').wait_for(timeout=60_000)
     kernel_idle.wait_for(timeout=20_000)
@@ -174,4 +194,51 @@ def test_run_all_cells_ends_without_an_error_and_shows_every_picture(page, lab, 
     assert page.locator('.jp-InputPrompt:text-is("[*]:")').count() == 0
     wait_for_pictures(page, pictures_of(notebook))
     assert page.evaluate(TOO_WIDE) == []
+
+
+def test_run_all_cells_ends_without_an_error_and_shows_every_picture(page, lab, tmp_path):
+    run_in_lab(page, lab, Path(FIRST))
     page.screenshot(path=tmp_path / "run.png", full_page=True)
+
+
+def pytest_generate_tests(metafunc):
+    if "looked_at" in metafunc.fixturenames:
+        every = all_notebooks() if metafunc.config.getoption("--look") else []
+        names = [path.relative_to(NOTEBOOKS) for path in every]
+        metafunc.parametrize("looked_at", names, ids=str)
+
+
+CHANGE_THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
+HEIGHT_OF_ALL = "() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight"
+
+
+def test_each_notebook_runs_in_jupyterlab_in_both_themes(page, lab, looked_at, pytestconfig):
+    page.set_default_timeout(60_000)
+    run_in_lab(page, lab, looked_at)
+    folder = Path(pytestconfig.getoption("--look"))
+    folder.mkdir(parents=True, exist_ok=True)
+    height = min(page.evaluate(HEIGHT_OF_ALL) + 120, 16_000)  # Chromium draws no more
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        page.evaluate(CHANGE_THEME, theme)
+        page.wait_for_function(
+            "theme => document.body.dataset.jpThemeName === theme", arg=theme, timeout=20_000
+        )
+        shade = theme.removeprefix("JupyterLab ").lower()
+        page.screenshot(path=folder / f"{'-'.join(looked_at.with_suffix('').parts)}-{shade}.png")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_each_notebook_as_a_static_page_shows_its_pictures_and_fits_the_window(
+    page, tmp_path, theme
+):
+    exporter = HTMLExporter(theme=theme)
+    # What a page would fetch from elsewhere; a reader without a network sees it the same.
+    page.route("https://**", lambda route: route.abort())
+    for path in all_notebooks():
+        html = tmp_path / f"{path.stem}.html"
+        html.write_text(exporter.from_filename(str(path))[0])
+        page.goto(html.as_uri(), wait_until="domcontentloaded")
+        wait_for_pictures(page, pictures_of(nbformat.read(path, as_version=4)))
+        assert page.evaluate(TOO_WIDE) == [], path.name
+        assert page.locator('[data-mime-type*="widget"]').count() == 0, path.name
