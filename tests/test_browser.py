@@ -210,6 +210,7 @@ def pytest_generate_tests(metafunc):
 
 CHANGE_THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', {theme})"
 HEIGHT_OF_ALL = "() => document.querySelector('.jp-WindowedPanel-outer').scrollHeight"
+TO_THE_TOP = "() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)"
 
 
 def test_each_notebook_runs_in_jupyterlab_in_both_themes(page, lab, looked_at, pytestconfig):
@@ -224,6 +225,8 @@ def test_each_notebook_runs_in_jupyterlab_in_both_themes(page, lab, looked_at, p
         page.wait_for_function(
             "theme => document.body.dataset.jpThemeName === theme", arg=theme, timeout=20_000
         )
+        page.evaluate(TO_THE_TOP)
+        page.locator("#jupyterlab-splash").wait_for(state="detached")  # it fades over a new theme
         shade = theme.removeprefix("JupyterLab ").lower()
         page.screenshot(path=folder / f"{'-'.join(looked_at.with_suffix('').parts)}-{shade}.png")
 

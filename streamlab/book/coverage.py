@@ -34,6 +34,13 @@ _SINCE = {
     ("XINFO STREAM", "COUNT"): "6.0",
 }
 
+#: The lesson about something that most lessons use on their way to something else.
+_HOME = {
+    ("XADD", None): "1-commands/01-append-and-read.ipynb",
+    ("XADD", "*"): "1-commands/01-append-and-read.ipynb",
+    ("XDEL", None): "1-commands/10-trim-and-delete.ipynb",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Form:
@@ -94,15 +101,18 @@ def command_items(lessons: Iterable[Lesson], grammar: Mapping[str, Command]) -> 
 
     def item(command: str, option: str | None, since: str) -> Item:
         used = counts[command, option]
-        # The first of those with the highest count: lessons come in the order of a reader.
-        return Item(command, option, since, max(used, key=used.__getitem__, default=None))
+        home = _HOME.get((command, option))
+        if home not in used:
+            # The first of those with the highest count: lessons come in the order of a reader.
+            home = max(used, key=used.__getitem__, default=None)
+        return Item(command, option, since, home)
 
     items = []
     for command in grammar.values():
         items.append(item(command.name, None, command.since))
         for token, told in command.tokens.items():
             since = told or _SINCE.get((command.name, token)) or command.since
-            items.append(item(command.name, token, since.removesuffix(".0")))
+            items.append(item(command.name, token, since))
         forms = [form for form in FORMS if form.command == command.name]
         items += [item(form.command, form.shown, form.since) for form in forms]
     return items

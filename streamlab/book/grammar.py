@@ -53,7 +53,7 @@ class Argument:
             token=doc.get("token"),
             optional="optional" in flags,
             multiple="multiple" in flags,
-            since=doc.get("since"),
+            since=_short(doc["since"]) if "since" in doc else None,
             parts=tuple(map(cls.of, doc.get("arguments", ()))),
         )
 
@@ -176,7 +176,7 @@ def stream_commands(call: CliCall) -> dict[str, Command]:
     found = (
         Command(
             name.replace("|", " ").upper(),
-            doc["since"].removesuffix(".0"),
+            _short(doc["since"]),
             doc["summary"],
             tuple(map(Argument.of, doc.get("arguments", ()))),
         )
@@ -184,6 +184,11 @@ def stream_commands(call: CliCall) -> dict[str, Command]:
         if "subcommands" not in doc
     )
     return {command.name: command for command in sorted(found, key=lambda c: c.name)}
+
+
+def _short(version: str) -> str:
+    """``8.4.0`` as ``8.4``; ``8.6.2`` as it is."""
+    return version.removesuffix(".0") if version.count(".") > 1 else version
 
 
 def _ask(call: CliCall, *words: str) -> Any:

@@ -72,7 +72,7 @@ def commands_summary(items: Sequence[Item], python: Mapping[tuple[str, str | Non
 
 
 def commands_table(items: Sequence[Item], *, within: str = "") -> str:
-    """Each command with its age, the lesson that uses it most, and the same of its options.
+    """Each command with its age and its lesson, and the same of its options where they differ.
 
     Links are those of a page in the folder `within`.
     """
@@ -82,16 +82,19 @@ def commands_table(items: Sequence[Item], *, within: str = "") -> str:
         for item in items
         if item.option is None
     ]
-    head = ["| command | since | lesson | options (since, if later) |", "|---|---|---|---|"]
+    head = ["| command | since | lesson | options |", "|---|---|---|---|"]
     return "\n".join([*head, *rows])
 
 
 def _options(items: Iterable[Item], command: Item, within: str) -> str:
-    return " · ".join(
-        f"`{item.option}`{f' {item.since}' * (item.since != command.since)} {_place(item, within)}"
-        for item in items
-        if item.command == command.command and item.option is not None
-    )
+    told = []
+    for item in items:
+        if item.command == command.command and item.option is not None:
+            words = [f"`{item.option}`"]
+            words += [item.since] * (item.since != command.since)
+            words += [_place(item, within)] * (item.lesson != command.lesson)
+            told.append(" ".join(words))
+    return " · ".join(told)
 
 
 def _place(item: Item, within: str) -> str:

@@ -24,24 +24,22 @@ PAGES = {
     Level.MID: "6-interview/02-mid.ipynb",
     Level.SENIOR: "6-interview/03-senior.ipynb",
 }
+_WHOM = {Level.MID: "somebody who has run such a queue", Level.SENIOR: "somebody who designs one"}
 MAP = "1-commands/00-map-of-commands.ipynb"
 
 _MAP_TITLE = """\
 # A map of the commands
 
-Every stream command and every option that a Redis 8.10 knows, since which version, and the lesson
-that uses it most. Follow a link to see it run.
+Every stream command and every option that Redis 8.10 knows, with the version that brought it and \
+the lesson that shows it. Follow a number to see it run.
 
-This page is generated from what a server says about itself (`COMMAND DOCS`) and from the cells of
-the lessons, and a test holds it against both. Where COMMAND DOCS lists no token, such as for `>`
-or `(`, the special ids are listed as well."""
+A number such as 1.08 names a lesson: the eighth of this folder. Behind an option stands a version \
+if the option is younger than its command, and a number if another lesson shows it."""
 
 _MAP_READ = """\
-## How to read it
-
-A number names a lesson: `1.08` is the eighth of this folder. A version stands where the option is
-younger than its command. `XSETID` and `XIDMPRECORD` are for the server's own use, and
-`XGROUP HELP` and `XINFO HELP` print what `redis-cli` users forget.
+This page is made from what a server says about itself (`COMMAND DOCS`) and from the cells of the \
+lessons, and a test holds it against both. Special ids, such as `>` or `(`, are no options to \
+COMMAND DOCS; they are listed all the same. `XSETID` and `XIDMPRECORD` are for the server's own use.
 
 ## Which of them does your server have?"""
 
@@ -170,7 +168,7 @@ def _next(level: Level) -> str:
     if not after:
         return "**Back to** [Start here](../00-start-here.ipynb)"
     name = PAGES[after[0]].rpartition("/")[2]
-    return f"**Next:** [{after[0].capitalize()}]({name})"
+    return f"**Next:** [the questions for {_WHOM[after[0]]}]({name})"
 
 
 def _capabilities(questions: Iterable[Question]) -> list[str]:
