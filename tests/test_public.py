@@ -116,6 +116,7 @@ def test_imports_go_down_only(module):
         "bench": {"errors", "server", "queue", "worker"},
         "view": {"errors", "server"},
         "doctor": {"errors", "server", "queue"},
+        "book": {"errors", "server"},
         "chaos": {"errors", "server", "queue", "worker", "history", "faults"},
         "cli": {"errors", "server", "queue", "worker", "bench", "doctor", "chaos"},
     }
