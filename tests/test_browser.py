@@ -167,7 +167,9 @@ def test_a_notebook_that_was_neither_trusted_nor_run_shows_its_stored_pictures(p
 def run_all(page):
     """Choose Run > Run All Cells, again if the menu was not listening yet."""
     begun = page.locator('.jp-InputPrompt:text-matches("^.([*]|1).:$")').first
+    dialog = page.locator(".jp-Dialog")
     for _ in range(4):
+        assert dialog.count() == 0, dialog.all_inner_texts()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         with contextlib.suppress(AssertionError):

@@ -4,5 +4,6 @@ This room reads from Redis and changes nothing there, except what a reader types
 """
 
 from streamlab.view.picture import Picture, show
+from streamlab.view.plot import Plot, plot
 
-__all__ = ["Picture", "show"]
+__all__ = ["Picture", "Plot", "plot", "show"]
