@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import random
@@ -19,7 +20,7 @@ import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from store_outputs import KERNEL, NOTEBOOKS, SANITIZE, all_notebooks, masked, run, store
-from support import NEWEST, VERSIONS
+from support import NEWEST, OLDEST, VERSIONS
 
 from streamlab.server import CAPABILITIES, RedisServer, capabilities_of, find_redis, found_redis
 
@@ -157,6 +158,8 @@ def test_a_notebook_alone_repeats_its_outputs_and_a_corrupted_one_is_found_at_it
     copy = desk.copy(path)
     notebook = read(copy)
     corrupted_cell = corrupt(notebook, random.Random(f"{SEED} {path.stem}"))
+    last = code_cells(notebook)[corrupted_cell]
+    del notebook.cells[notebook.cells.index(last) + 1 :]  # what follows has been compared
     corrupted_copy = copy.with_name("corrupted.ipynb")
     nbformat.write(notebook, corrupted_copy)
     (as_stored, corrupted), printed = compare(desk, copy, corrupted_copy)
@@ -175,38 +178,73 @@ def test_storing_outputs_twice_changes_nothing(tmp_path, monkeypatch):
 # -- on other servers --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", [v for v in VERSIONS if v != NEWEST])
-@each
-def test_a_notebook_runs_on_an_older_redis_and_says_what_differs(path, version, desk):
-    binary = find_redis(version)
-    notebook = run_on(binary, desk, path)
-    has = capabilities_of(binary.version)
+def is_private(path):
+    """Whether a lesson kills or restarts its server, which is never the reader's."""
+    return "server = RedisServer(" in "\n".join(cell.source for cell in code_cells(read(path)))
+
+
+def says_what_is_missing(path, notebook, version):
+    has = capabilities_of(version)
     missing = set(read(path).metadata.streamlab.needs) - has
     # The lag is missing in every picture before 7.0; a notebook that has pictures says so.
     pictures = any("show(r" in cell.source for cell in code_cells(notebook))
     if missing or (pictures and "lag" not in has):
-        assert f"this one is {binary.version}" in said(notebook)
+        assert f"this one is {version}" in said(notebook)
+
+
+@each
+def test_a_notebook_runs_on_the_oldest_redis_and_says_what_is_missing(path, desk):
+    notebook = run_on(find_redis(OLDEST), desk, path)
+    says_what_is_missing(path, notebook, OLDEST)
+
+
+MIDDLE = [version for version in VERSIONS if version not in {NEWEST, OLDEST}]
+
+
+@pytest.mark.parametrize("version", MIDDLE)
+@pytest.mark.parametrize("path", list(filter(is_private, PATHS)), ids=lambda path: path.stem)
+def test_a_notebook_with_a_server_of_its_own_runs_on_a_redis_in_between(path, version, desk):
+    binary = find_redis(version)
+    says_what_is_missing(path, run_on(binary, desk, path), binary.version)
 
 
 @pytest.fixture(scope="module")
 def readers_own():
-    with RedisServer(NEWEST, tcp=True) as server:
-        yield server
+    with contextlib.ExitStack() as stack:
+        servers = {}
+
+        def server_of(version):
+            if version not in servers:
+                servers[version] = stack.enter_context(RedisServer(version, tcp=True))
+            return servers[version]
+
+        yield server_of
 
 
-@each
+# Once more on the newest only what asks for more than the one in between has.
+THEIRS = [
+    pytest.param(path, version, id=f"{path.stem}-{version}")
+    for path in PATHS
+    if not is_private(path)
+    for version in (MIDDLE or [NEWEST])
+    + [NEWEST]
+    * (bool(MIDDLE) and not set(read(path).metadata.streamlab.needs) <= capabilities_of("7.0"))
+]
+
+
+@pytest.mark.parametrize(("path", "version"), THEIRS)
 def test_on_the_readers_own_redis_a_notebook_cleans_up_and_tells_no_password(
-    path, readers_own, desk
+    path, version, readers_own, desk
 ):
-    if "server = RedisServer(" in json.dumps(read(path)):
-        pytest.skip("its lesson kills or restarts a server, and that is always a private one")
-    with readers_own.client() as r:
+    server = readers_own(version)
+    with server.client() as r:
         r.set("the readers key", "kept")
-        notebook = run(desk.copy(path), desk.env | {"STREAMLAB_REDIS_URL": str(readers_own.url)})
+        notebook = run(desk.copy(path), desk.env | {"STREAMLAB_REDIS_URL": str(server.url)})
         assert r.keys() == ["the readers key"]
         assert r.get("the readers key") == "kept"
     password = r.connection_pool.connection_kwargs["password"]
     assert password not in json.dumps(notebook)
+    says_what_is_missing(path, notebook, server.version)
 
 
 # -- what is stored ----------------------------------------------------------------------------
@@ -297,7 +335,8 @@ def test_no_line_of_code_or_output_needs_scrolling_sideways(path):
     for cell in code_cells(read(path)):
         assert max(map(len, cell.source.splitlines()), default=0) <= 96, cell.source
         for holder, key in texts_of(cell):
-            if key != "text/html":  # a picture, which shrinks with the page
+            # Pictures shrink with the page, and so does the text that stands for one.
+            if key != "text/html" and not (key == "text/plain" and "plot(" in cell.source):
                 lines = holder[key].splitlines()
                 told = [line for line in lines if not line.startswith("(error)")]  # it wraps
                 assert max(map(len, told), default=0) <= 100, holder[key]

@@ -236,14 +236,14 @@ def test_a_named_server_that_is_absent_or_too_old_is_told_apart(tmp_path, monkey
 
 @pytest.mark.failure("F60")
 def test_a_taken_port_and_a_folder_that_cannot_be_written_are_told_apart(
-    secret, tmp_path, monkeypatch
+    secret, short_path, monkeypatch
 ):
     server, _ = secret
     with server.client() as client:
         port = client.get_connection_kwargs()["port"]
     with pytest.raises(ServerStartError, match=f"port {port} is taken: leave out port="):
         RedisServer(NEWEST, tcp=True, port=port)
-    place = tmp_path / "a file"
+    place = short_path / "a file"
     place.write_bytes(b"")
     monkeypatch.setattr(tempfile, "tempdir", os.fspath(place))
     with pytest.raises(ServerStartError, match="set TMPDIR to one that can"):
