@@ -55,7 +55,7 @@ lab: $(READY)
 test: $(READY)
 	@$(RUN) streamlab redis install
 	@$(RUN) streamlab redis install 6.2.14
-	@$(RUN) pytest -n 2 --dist worksteal $(ARGS)
+	@$(RUN) pytest -n 3 --dist worksteal $(ARGS)
 
 look: $(READY)
 	@$(RUN) streamlab redis install
