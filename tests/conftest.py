@@ -8,7 +8,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from support import NEWEST, OLDEST, VERSIONS
+from traitlets.config import Config
 
 from streamlab.server import RedisServer
 
@@ -66,3 +68,15 @@ def short_path():
 def key():
     """A key that no other test uses."""
     return f"tasks-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    """A real IPython with this package's magics, away from the reader's own settings."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        shell = InteractiveShell(config=config)
+    shell.run_line_magic("load_ext", "streamlab")
+    return shell

@@ -10,23 +10,10 @@ import time
 
 import pytest
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 from support import poll
-from traitlets.config import Config
 
 from streamlab.server import RedisServer
 from streamlab.view.redis_cli import RedisCli
-
-
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory):
-    config = Config()
-    config.HistoryManager.enabled = False
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
-        shell = InteractiveShell(config=config)
-    shell.run_line_magic("load_ext", "streamlab")
-    return shell
 
 
 @pytest.fixture

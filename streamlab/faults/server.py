@@ -75,7 +75,8 @@ def flush(server: RedisServer) -> None:
     """FLUSHALL: every key is gone, and with a stream its groups and their pending lists (F48).
 
     Connections stay. Readers of a group get NOGROUP until it is made again; one that is blocked
-    at that moment gets it at once from 7.0 on, and on 6.2 waits out its time and gets nothing.
+    at that moment gets it at once (on 7.0 as UNBLOCKED), and on 6.2 waits out its time and gets
+    nothing.
     """
     with _client(server) as client:
         client.flushall()
