@@ -1,13 +1,16 @@
-"""The article's own scripts, to the letter but for the connection, work with ours both ways."""
+"""The article: its own scripts work with ours both ways, and its claims are judged once."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 
+import nbformat
 import pytest
+from store_outputs import NOTEBOOKS
 from support import ROOT, poll
 
 from streamlab import TaskQueue, Worker
@@ -77,3 +80,17 @@ def test_the_articles_consumer_and_our_worker_share_one_group(article, r):
         Worker(queue, lambda task: done.append(task.data)).run(max_tasks=3)
         poll(lambda: queue.depth().pending == 0, timeout_s=15, what="the consumer's two tasks")
     assert sorted(done) == [f"Process this data: {i}" for i in range(2, 5)]
+
+
+def test_the_table_of_claims_says_what_the_section_of_each_claim_has_found():
+    notebook = nbformat.read(NOTEBOOKS / "3-patterns/11-the-article-claim-by-claim.ipynb", 4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    table = re.findall(r"^\| (\d+) \| .+ \| (.+) \|$", text, re.MULTILINE)
+    found = [
+        (number, re.search(r"\*\*Verdict: (wrong|holds with a condition|holds)\b", section)[1])
+        for number, section in re.findall(
+            r"^## (\d+)\. (.+?)(?=^## )", text, re.DOTALL | re.MULTILINE
+        )
+    ]
+    assert len(table) == 21
+    assert table == found
