@@ -62,6 +62,13 @@ def test_tasks_that_were_there_before_the_group_are_run(queue, handler, done):
     assert done == ["early"]
 
 
+def test_a_worker_looks_for_work_however_long_its_start_took(queue, handler, done):
+    queue.enqueue("a")
+    worker = Worker(queue, handler)
+    assert worker.run(idle_ms=1).done == 1  # a connection and a lease take longer than that
+    assert done == ["a"]
+
+
 def test_a_worker_takes_no_more_than_max_tasks(queue, handler, done):
     queue.enqueue_many("abcde")
     Worker(queue, handler, batch=100).run(max_tasks=2)
@@ -121,8 +128,11 @@ def test_any_kind_of_client_will_do(server, key, settings, handler, done):
     queue.enqueue_many("abc")
     queue.ensure_group()
     queue.client.xreadgroup("workers", "dead", {key: ">"}, count=1)
+    with server.client() as plain:
+        oldest = plain.xpending(key, "workers")["min"]
+        plain.xclaim(key, "workers", "dead", 0, [oldest], idle=60_000, justid=True)
     assert queue.depth().pending == 1
-    report = Worker(queue, handler, min_idle_ms=1).run(max_tasks=3)
+    report = Worker(queue, handler, min_idle_ms=30_000).run(max_tasks=3)
     assert (sorted(done), report.recovered, report.done) == (["a", "b", "c"], 1, 3)
     assert queue.depth().pending == 0
 

@@ -352,12 +352,16 @@ def test_a_bound_out_of_its_own_is_refused_and_nothing_is_sent(queue, r, key, ba
 def test_threads_run_so_many_tasks_at_once_and_no_more_than_max_tasks(queue):
     queue.enqueue_many(map(str, range(30)))
     now, most, lock = [0], [0], threading.Lock()
+    begun, together = itertools.count(), threading.Barrier(4)
 
     def work(_):
         with lock:
             now[0] += 1
             most[0] = max(most[0], now[0])
-        time.sleep(0.05)
+            first = next(begun) < 4
+        if first:
+            together.wait(timeout=10)  # for the other three, however busy the machine is
+        time.sleep(0.01)
         with lock:
             now[0] -= 1
 

@@ -199,7 +199,7 @@ class Desk:
     def count_gone(self, entries: int) -> None:
         """So many pending entries were no longer on the stream."""
         self.counts["gone"] += entries
-        log.warning("%s: %d pending entries were off the stream", self._settings.name, entries)
+        log.warning("%s: pending, and off the stream: %d", self._settings.name, entries)
 
     def _tell(self, moment: Moment, entry_id: str, task: Task | None) -> None:
         if self._observer is not None:

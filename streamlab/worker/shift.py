@@ -67,6 +67,7 @@ class Shift:
 
     def work(self) -> None:
         """Serve until it is over, through as many connections as that takes."""
+        self._allowance.touch()  # starting up is no idleness: it looks for work once at least
         try:
             while True:
                 try:
