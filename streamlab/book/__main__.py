@@ -10,7 +10,13 @@ from pathlib import Path
 
 from streamlab.book.coverage import command_items, failure_items, python_items
 from streamlab.book.grammar import stream_commands
-from streamlab.book.index import commands_summary, failures_table, lessons_table, replaced
+from streamlab.book.index import (
+    commands_summary,
+    commands_table,
+    failures_table,
+    lessons_table,
+    replaced,
+)
 from streamlab.book.lessons import read_lessons
 from streamlab.book.pages import MAP, PAGES, map_page, question_page, write
 from streamlab.book.questions import questions
@@ -24,7 +30,8 @@ def tables(page: str, notebooks: Path, tests: Path) -> str:
     with RedisServer(DEFAULT_VERSION) as server:
         items = command_items(lessons, stream_commands(server.cli()))
     page = replaced(page, "lessons", lessons_table(lessons))
-    page = replaced(page, "commands", commands_summary(items, python_items(lessons)))
+    summary = commands_summary(items, python_items(lessons))
+    page = replaced(page, "commands", f"{summary}\n\n{commands_table(items)}")
     return replaced(page, "failures", failures_table(failure_items(lessons, tests)))
 
 
