@@ -113,12 +113,16 @@ def test_imports_go_down_only(module):
         "worker": {"errors", "queue"},
         "history": {"errors"},
         "faults": {"errors", "server"},
-        "bench": {"errors", "server", "queue", "worker"},
+        "load": {"errors", "server", "queue", "worker"},
+        "measure": {"errors", "load"},
+        "report": {"errors", "load", "measure"},
+        "bench": {"errors", "server", "queue", "worker", "load", "measure"},
         "view": {"errors", "server"},
         "doctor": {"errors", "server", "queue"},
         "book": {"errors", "server"},
         "chaos": {"errors", "server", "queue", "worker", "history", "faults"},
-        "cli": {"errors", "server", "queue", "worker", "bench", "doctor", "chaos"},
+        "cli": {"errors", "server", "queue", "worker", "load", "measure", "bench", "report"}
+        | {"doctor", "chaos"},
     }
     room = module.split(".")[1]
     if room != "__main__":
@@ -128,9 +132,11 @@ def test_imports_go_down_only(module):
 def test_bench_never_imports_locust():
     answer = run_python(
         "-c",
-        "import sys, pkgutil, importlib, streamlab.bench as b\n"
-        "for m in pkgutil.iter_modules(b.__path__):\n"
-        "    importlib.import_module(b.__name__ + '.' + m.name)\n"
+        "import sys, pkgutil, importlib\n"
+        "for name in ('load', 'measure', 'bench', 'report'):\n"
+        "    room = importlib.import_module('streamlab.' + name)\n"
+        "    for m in pkgutil.walk_packages(room.__path__, room.__name__ + '.'):\n"
+        "        importlib.import_module(m.name)\n"
         "print('locust' in sys.modules, 'gevent' in sys.modules)",
     )
     assert answer.stdout == "False False\n", answer.stderr

@@ -1,66 +1,121 @@
-"""The harness's own floor: an open loop with redis-py alone, and one whose handler is empty."""
+"""The harness's own floor: the package's queue and worker beside a bare redis-py loop, in turns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from streamlab.bench.figures import open_loop_figures
-from streamlab.bench.trial import Work
 from streamlab.errors import BenchError
+from streamlab.load.settings import Load, Reader, Sender
+from streamlab.measure.figures import middle_throughput_per_s, open_loop_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from streamlab.bench.trial import Bench
+    from streamlab.load.rig import Rig
 
 #: λ of the floor's runs, tasks per second, and how long each is measured, in s.
 RATE_PER_S = 500.0
 SECONDS = 0.5
-#: How often each of the two is run, in turns: the noise of the machine meets both.
+#: Tasks of the backlog that each drains.
+BACKLOG = 2_000
+#: How often each is run, in turns: the noise of the machine meets both.
 ROUNDS = 3
+
+_HARNESS = Load(work_ms=0)
+_BARE = replace(_HARNESS, sender=Sender.XADD, reader=Reader.LOOP)
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Median latencies in µs at `RATE_PER_S` with one consumer, medians over the rounds.
+    """One consumer with an empty handler; lists have one figure a round.
 
     Attributes
     ----------
-    bare_p50_us
-        XADD in one process, XREADGROUP and XACK in another, nothing else.
-    harness_p50_us
-        `TaskQueue.enqueue` and a `Worker` whose handler does nothing.
+    bare_p50_us, harness_p50_us
+        Median latencies in µs at `RATE_PER_S`: XADD in one process, XREADGROUP and XACK in
+        another, nothing else; `TaskQueue.enqueue` and a `Worker`.
+    bare_per_s, harness_per_s
+        Tasks per second from a backlog.
     """
 
-    bare_p50_us: float
-    harness_p50_us: float
+    bare_p50_us: list[float]
+    harness_p50_us: list[float]
+    bare_per_s: list[float]
+    harness_per_s: list[float]
+
+    @property
+    def p50_ratios(self) -> list[float]:
+        """How many times the bare loop's median latency the package's is, of each round."""
+        pairs = zip(self.harness_p50_us, self.bare_p50_us, strict=True)
+        return [round(ours / bare, 3) for ours, bare in pairs]
+
+    @property
+    def throughput_ratios(self) -> list[float]:
+        """What share of the bare loop's throughput the package's is, of each round."""
+        pairs = zip(self.harness_per_s, self.bare_per_s, strict=True)
+        return [round(ours / bare, 3) for ours, bare in pairs]
 
     @property
     def ratio(self) -> float:
-        """How many times the bare loop's median the package's own is."""
-        return self.harness_p50_us / self.bare_p50_us
+        """The median of `p50_ratios`."""
+        return median(self.p50_ratios)
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return {
+            "rate_per_s": RATE_PER_S,
+            "bare_p50_us": self.bare_p50_us,
+            "harness_p50_us": self.harness_p50_us,
+            "p50_ratios": self.p50_ratios,
+            "bare_per_s": self.bare_per_s,
+            "harness_per_s": self.harness_per_s,
+            "throughput_ratios": self.throughput_ratios,
+        }
 
 
-def measure_floor(bench: Bench, tick: Callable[[str], None]) -> Floor:
-    """Run both in turns; `tick` is told before each run.
+def measure_floor(
+    rig: Rig,
+    tick: Callable[[str], None] = lambda _text: None,
+    *,
+    rounds: int = ROUNDS,
+    seconds: float = SECONDS,
+    backlog: int = BACKLOG,
+) -> Floor:
+    """Run both in turns, `rounds` times; `tick` is told before each run.
 
     Raises
     ------
     BenchError
-        If a run has no median: the machine did not even do this.
+        If a run has no figure: the machine did not even do this.
     """
-    medians: dict[Work, list[int]] = {Work.BARE: [], Work.NOTHING: []}
-    for number in range(ROUNDS):
-        for work, found in medians.items():
-            tick(f"floor {number + 1}/{ROUNDS}: {work}")
-            observed = bench.open_loop(1, RATE_PER_S, SECONDS, work)
-            loop = open_loop_figures(observed, RATE_PER_S, SECONDS)
-            p50_us = loop.corrected.quantile_us(0.5)
-            if p50_us is None:
-                why = "; ".join(observed.endings) or f"only {loop.corrected.count} tasks were done"
-                msg = f"no floor at {RATE_PER_S:g} tasks/s ({why}): try again on a quieter machine"
-                raise BenchError(msg)
-            found.append(p50_us)
-    return Floor(median(medians[Work.BARE]), median(medians[Work.NOTHING]))
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for number in range(rounds):
+        for name, load in (("bare", _BARE), ("harness", _HARNESS)):
+            tick(f"floor {number + 1}/{rounds}: {name}")
+            latencies, rates = found.setdefault(name, ([], []))
+            latencies.append(_p50_us(rig, load, seconds))
+            rates.append(_per_s(rig, load, backlog))
+    return Floor(found["bare"][0], found["harness"][0], found["bare"][1], found["harness"][1])
+
+
+def _p50_us(rig: Rig, load: Load, seconds: float) -> float:
+    observed = rig.open_loop(load, RATE_PER_S, seconds)
+    corrected = open_loop_figures(observed).corrected
+    p50_us = corrected.quantile_us(0.5)
+    if p50_us is None:
+        why = "; ".join(observed.endings) or f"only {corrected.count} tasks were done"
+        msg = f"no floor at {RATE_PER_S:g} tasks/s ({why}): try again on a quieter machine"
+        raise BenchError(msg)
+    return float(p50_us)
+
+
+def _per_s(rig: Rig, load: Load, backlog: int) -> float:
+    observed = rig.drain(load, backlog)
+    per_s = middle_throughput_per_s(observed.effects["done_ns"])
+    if per_s is None:
+        why = "; ".join(observed.endings) or f"{len(observed.effects)} of {backlog} were done"
+        msg = f"no floor from a backlog ({why}): try again on a quieter machine"
+        raise BenchError(msg)
+    return round(per_s, 1)

@@ -7,50 +7,43 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import redis
 
 import streamlab
-from streamlab.bench.floor import RATE_PER_S
 from streamlab.queue import TaskQueue
 from streamlab.server import RedisServer
 from streamlab.worker import Worker
 
 if TYPE_CHECKING:
-    from streamlab.bench.floor import Floor
-    from streamlab.bench.settings import BenchSettings
-    from streamlab.bench.trial import Bench
+    from streamlab.bench.experiment import Experiment
+    from streamlab.load.rig import Rig
 
 Facts = dict[str, Any]
 
 
-def manifest(bench: Bench) -> Facts:
+def manifest(rig: Rig, experiment: Experiment, settings: Facts) -> Facts:
     """What is known before the first run. No password, no host name, no path of this machine."""
     return {
-        "command": bench.settings.command,
+        "experiment": experiment.name,
+        "question": experiment.question,
+        "charts": list(experiment.charts),
+        "axis": experiment.axis,
+        "caveats": list(experiment.caveats),
+        "settings": settings,
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "git_revision": git_revision(Path(streamlab.__file__).parents[1]),
         "machine": _machine(),
         "versions": {
-            "redis": bench.server.version,
+            "redis": rig.server.version,
             "redis-py": redis.__version__,
             "hiredis": _version_of("hiredis"),
             "python": platform.python_version(),
             "streamlab": streamlab.__version__,
         },
-        "server": _server(bench),
-        "settings": _settings(bench.settings) | {"block_ms": _block_ms(bench)},
-    }
-
-
-def measured(floor: Floor, rate_per_s: float, seconds: float) -> Facts:
-    """What the benchmark adds: λ and duration of the latency runs, and the harness's own floor."""
-    return {
-        "latency": {"rate_per_s": rate_per_s, "seconds": round(seconds, 3)},
-        "floor": asdict(floor) | {"rate_per_s": RATE_PER_S, "ratio": round(floor.ratio, 3)},
+        "server": _server(rig),
     }
 
 
@@ -84,10 +77,14 @@ def _version_of(distribution: str) -> str | None:
         return None
 
 
-def _server(bench: Bench) -> Facts:
-    private = isinstance(bench.server, RedisServer)
+def _server(rig: Rig) -> Facts:
+    private = isinstance(rig.server, RedisServer)
     owner = "private, unix socket" if private else "the reader's own (STREAMLAB_REDIS_URL)"
-    return {"owner": owner, "persistence": _persistence(bench.client)}
+    return {
+        "owner": owner,
+        "persistence": _persistence(rig.client),
+        "worker_block_ms": _block_ms(rig),
+    }
 
 
 def _persistence(client: redis.Redis) -> Facts | str:
@@ -98,13 +95,9 @@ def _persistence(client: redis.Redis) -> Facts | str:
     return {str(name): value for answer in answers for name, value in answer.items()}
 
 
-def _settings(settings: BenchSettings) -> Facts:
-    return {name: value for name, value in asdict(settings).items() if name not in ("out", "redis")}
-
-
-def _block_ms(bench: Bench) -> int:
+def _block_ms(rig: Rig) -> int:
     # Asked of a worker that never runs: how it derives BLOCK is its own affair.
-    return Worker(TaskQueue(bench.client, bench.stream), print).settings.block_ms
+    return Worker(TaskQueue(rig.client, rig.stream), print).settings.block_ms
 
 
 def git_revision(checkout: Path) -> str | None:

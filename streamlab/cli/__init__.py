@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from streamlab import __version__
-from streamlab.cli.bench import bench
+from streamlab.cli.bench import bench_app
 from streamlab.cli.chaos import chaos
 from streamlab.cli.servers import doctor, redis_app
 from streamlab.cli.worker import worker
@@ -28,7 +28,7 @@ app = typer.Typer(
 app.command()(doctor)
 app.add_typer(redis_app, name="redis")
 app.command()(worker)
-app.command()(bench)
+app.add_typer(bench_app, name="bench")
 app.command()(chaos)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Annotated, Any, Self
 
 import typer
@@ -16,6 +17,10 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+#: With the value ``lines`` a `Bar` is a line for each step, for a program that draws its own.
+PROGRESS_VARIABLE = "STREAMLAB_PROGRESS"
+
+
 class Bar:
     """A progress bar on stderr, drawn only while there is something to tell."""
 
@@ -25,6 +30,9 @@ class Bar:
 
     def __call__(self, text: str, share: float) -> None:
         """Show `text` and a bar filled to `share`, in [0, 1]."""
+        if os.environ.get(PROGRESS_VARIABLE) == "lines":
+            typer.echo(f"{share:.3f} {text}", err=True)
+            return
         if self._progress is None:
             from rich.console import Console  # noqa: PLC0415
             from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415

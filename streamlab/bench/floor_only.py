@@ -1,0 +1,30 @@
+"""The harness beside a bare loop, as an experiment of its own: what a regression check repeats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streamlab.bench.experiment import Experiment
+
+if TYPE_CHECKING:
+    from streamlab.bench.study import Study
+
+# The tenth part of a run differs by a fifth from round to round on two shared cores.
+_ROUNDS = 7
+
+
+def measure(study: Study) -> None:
+    """The floor, in as many rounds as an interval needs."""
+    rounds = 1 if study.size.tiny else _ROUNDS
+    study.expect(2 * rounds)
+    study.floor(rounds)
+
+
+FLOOR = Experiment(
+    name="floor",
+    question="What do the package's queue and worker cost beside redis-py alone?",
+    measure=measure,
+    charts=(),
+    axis="",
+    caveats=("One consumer and an empty handler; ratios are of the same round.",),
+)
