@@ -45,9 +45,6 @@ class Consumers:
     search
         Whether the rate that each count holds is searched with a producer beside it; `shares` are
         then of that rate, else of what a drained backlog gave.
-    longest_s
-        A run is measured no longer than the size's seconds, nor than this, > 0; None for no such
-        bound. (A latency run lasts until there are enough tasks for a p99, up to five times that.)
 
     Raises
     ------
@@ -61,7 +58,6 @@ class Consumers:
     shares: tuple[float, ...] = ()
     load_counts: tuple[int, ...] = ()
     search: bool = False
-    longest_s: float | None = None
 
     def __post_init__(self) -> None:
         if not self.counts or len(set(self.counts)) < len(self.counts):
@@ -107,7 +103,7 @@ class Consumers:
             + 6
         )
         for repeat, case in study.shuffled(list(loads)):
-            study.capacity(case, loads[case], repeat, seconds=self._seconds(study))
+            study.capacity(case, loads[case], repeat)
         study.floor()
         held = {case: self._held(study, case, load) for case, load in loads.items()}
         if self.rate_per_s != 0:
@@ -115,11 +111,8 @@ class Consumers:
         points = [(case, share) for case in loaded for share in self.shares if held[case]]
         for repeat, (case, share) in study.shuffled(points):
             rate_per_s = float(f"{share * (held[case] or 0):.4g}")
-            seconds = latency_seconds(self._seconds(study), rate_per_s)
+            seconds = latency_seconds(study.size.seconds, rate_per_s)
             study.latency(case, loads[case], rate_per_s, repeat, share=share, seconds=seconds)
-
-    def _seconds(self, study: Study) -> float:
-        return min(study.size.seconds, self.longest_s or study.size.seconds)
 
     def _held(self, study: Study, case: str, load: Load) -> float | None:
         """The rate that a case holds: searched, or the capacity of a drained backlog."""
@@ -130,7 +123,7 @@ class Consumers:
 
     def _fixed_rate(self, study: Study, loads: dict[str, Load]) -> None:
         rate_per_s = self.rate_per_s or auto_rate_per_s(study, loads)
-        seconds = latency_seconds(self._seconds(study), rate_per_s)
+        seconds = latency_seconds(study.size.seconds, rate_per_s)
         study.add_facts({"latency": {"rate_per_s": rate_per_s, "seconds": round(seconds, 3)}})
         for repeat, case in study.shuffled(list(loads)):
             study.latency(case, loads[case], rate_per_s, repeat, seconds=seconds)

@@ -33,6 +33,11 @@ class Size:
     repeats: int
 
     @property
+    def floor_rounds(self) -> int:
+        """Rounds of the bare loop: three for a look, seven for an interval that decides."""
+        return 7 if self.name == "full" else 3
+
+    @property
     def tiny(self) -> bool:
         """Whether this is a test of the experiment, not of Redis."""
         return self.name == "tiny"

@@ -8,7 +8,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Self
 
 from streamlab.bench.calibrate import backlog_for, few_of
-from streamlab.bench.floor import ROUNDS, measure_floor
+from streamlab.bench.floor import measure_floor
 from streamlab.bench.kept import agreed, keep_files, name_of, remove_results, save_manifest
 from streamlab.bench.manifest import manifest
 from streamlab.errors import BenchError
@@ -232,13 +232,13 @@ class Study:
         """The median of a column over the valid runs so far."""
         return median_of_valid(self.runs, mode, column, **wanted)
 
-    def floor(self, rounds: int = ROUNDS) -> None:
+    def floor(self, rounds: int | None = None) -> None:
         """Measure the harness beside a bare loop, once in the life of the folder."""
         if "floor" not in self.facts:
             if self.size.tiny:
                 floor = measure_floor(self.rig(), self.tick, rounds=1, seconds=0.3, backlog=300)
             else:
-                floor = measure_floor(self.rig(), self.tick, rounds=rounds)
+                floor = measure_floor(self.rig(), self.tick, rounds=rounds or self.size.floor_rounds)
             self.add_facts({"floor": floor.facts()})
 
     def add_facts(self, facts: dict[str, Any]) -> None:
