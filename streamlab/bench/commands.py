@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from streamlab.bench.study import Study
-    from streamlab.load.share import ServerShare
+    from streamlab.load.share import CommandShare, ServerShare
 
 #: Calls that come before the first one that counts.
 WARMUP_CALLS = 3
@@ -102,7 +102,8 @@ def command_run(client: redis.Redis, command: Command, asked: Asked, load: Load)
     after = _reading(client)
     share = before.until(after) if before and after else None
     histogram = LatencyHistogram.of_ns(times_ns)
-    reason = _judged(histogram.count, command, share)
+    counted = _counted(command, share)
+    reason = _judged(histogram.count, command, counted) if share else ""
     return Run(
         mode=Mode.COMMAND,
         **asked.columns(),
@@ -113,7 +114,7 @@ def command_run(client: redis.Redis, command: Command, asked: Asked, load: Load)
         p999_us=histogram.quantile_us(0.999),
         max_us=histogram.max_us,
         server_cpu=round(share.cpu_share, 3) if share else None,
-        server_task_us=_server_us(command, share),
+        server_task_us=round(counted.usec_per_call, 2) if counted else None,
         memory_bytes=share.memory_bytes if share else None,
         memory_grown_bytes=share.memory_grown_bytes if share else None,
         valid=not reason,
@@ -142,19 +143,15 @@ def _round_trips_ns(command: Command, seconds: float) -> np.ndarray[tuple[int], 
     return np.array(times, np.int64)
 
 
-def _server_us(command: Command, share: ServerShare | None) -> float | None:
-    told = share.commands.get(command.name) if share else None
-    return round(told.usec_per_call, 2) if told else None
+def _counted(command: Command, share: ServerShare | None) -> CommandShare | None:
+    """What the server says of it; before Redis 7.0 it counts all subcommands as one."""
+    commands = share.commands if share else {}
+    return commands.get(command.name) or commands.get(command.name.partition("|")[0])
 
 
-def _judged(calls: int, command: Command, share: ServerShare | None) -> str:
+def _judged(calls: int, command: Command, counted: CommandShare | None) -> str:
     """What is wrong with the run: where somebody else called it too, the time is not ours."""
-    if share is None:
+    seen, sent = (counted.calls if counted else 0), calls * command.each
+    if seen == sent:
         return ""
-    told = share.commands.get(command.name)
-    counted, sent = (told.calls if told else 0), calls * command.each
-    if counted == sent:
-        return ""
-    return (
-        f"the server counted {counted} calls of {command.name} instead of {sent}: who else uses it?"
-    )
+    return f"the server counted {seen} calls of {command.name} instead of {sent}: who else uses it?"

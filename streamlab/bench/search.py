@@ -37,9 +37,8 @@ def saturation_per_s(
     seconds = 0.3 if study.size.tiny else min(2.0, study.size.seconds)
 
     def held(rate_per_s: float) -> bool:
-        run = study.latency(case, load, rate_per_s, repeat, seconds=seconds, mode=Mode.SEARCH)
-        failed = ("saturated", "unread", "pending", "instead of", "bottleneck")
-        return not any(word in run.reason for word in failed)
+        tried = study.latency(case, load, rate_per_s, repeat, seconds=seconds, mode=Mode.SEARCH)
+        return tried.kept_up
 
     low, high = 0.0, start_per_s
     while high <= _HIGHEST_PER_S and held(high):

@@ -238,7 +238,8 @@ class Study:
             if self.size.tiny:
                 floor = measure_floor(self.rig(), self.tick, rounds=1, seconds=0.3, backlog=300)
             else:
-                floor = measure_floor(self.rig(), self.tick, rounds=rounds or self.size.floor_rounds)
+                rounds = rounds or self.size.floor_rounds
+                floor = measure_floor(self.rig(), self.tick, rounds=rounds)
             self.add_facts({"floor": floor.facts()})
 
     def add_facts(self, facts: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import tempfile
 import threading
 import time
@@ -49,6 +50,7 @@ class Cast:
     ) -> None:
         self._server, self._client, self._stream, self.load = server, client, stream, load
         self.groups = [f"workers-{n + 1}" if n else "workers" for n in range(load.groups)]
+        self._run = secrets.token_hex(4)
         self.children = Children(str(server.url))
         self.consumers: list[Child] = []
         self._everybody: list[Child] = []
@@ -71,7 +73,7 @@ class Cast:
 
     def job(self, name: str, group: str = "") -> Job:
         """What a process of that name is to do."""
-        return Job(self.load, self._stream, group, name, str(self.folder))
+        return Job(self.load, self._stream, group, name, self._run, str(self.folder))
 
     def add_consumers(self, groups: list[str] | None = None) -> Child:
         """Start one more consumer in each group; the last of them."""

@@ -36,6 +36,8 @@ class Job:
         The stream's key; a consumer's group.
     name
         The process's, and a consumer's.
+    run
+        Of the run: a killed consumer's lease on its name outlives the run.
     folder
         Where its ledgers are, and where a producer finds ``due``: the offsets of the schedule, as
         64-bit integers, in ns.
@@ -45,7 +47,13 @@ class Job:
     stream: str
     group: str
     name: str
+    run: str
     folder: str
+
+    @property
+    def consumer(self) -> str:
+        """The consumer's name in its group: nobody else had it before."""
+        return f"{self.name}-{self.run}"
 
     def path(self, suffix: str) -> Path:
         """The file of this process with that suffix."""

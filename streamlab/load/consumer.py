@@ -42,7 +42,7 @@ def _worker(job: Job) -> Worker:
     return Worker(
         queue,
         handler,
-        name=job.name,
+        name=job.consumer,
         batch=job.load.count,
         min_idle_ms=job.load.min_idle_ms,
         observer=observe,

@@ -114,7 +114,7 @@ class Kill:
             victim = source.choice([one for one in stage.consumers if one.alive])
             victim.strike()
             lines = stage.client.xpending_range(
-                stage.stream, stage.group, "-", "+", 10_000, victim.name
+                stage.stream, stage.group, "-", "+", 10_000, victim.job.consumer
             )
             stage.note("killed", victim.name, len(lines))
             stage.consumers.remove(victim)

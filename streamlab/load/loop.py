@@ -59,7 +59,7 @@ class Loop:
                 return taken
         reply = self._client.xreadgroup(
             job.group,
-            job.name,
+            job.consumer,
             {job.stream: ">"},
             count=load.count,
             block=load.block_ms if load.poll_ms is None else None,
@@ -72,7 +72,7 @@ class Loop:
         """One page of XAUTOCLAIM; the next page follows at once, the next round later."""
         job, load = self._job, self._load
         reply = self._client.xautoclaim(
-            job.stream, job.group, job.name, load.min_idle_ms, self._cursor, count=load.count
+            job.stream, job.group, job.consumer, load.min_idle_ms, self._cursor, count=load.count
         )
         self._cursor, entries = replies.autoclaimed(reply)
         if self._cursor == "0-0":

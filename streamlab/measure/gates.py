@@ -52,6 +52,8 @@ class Facts:
         The figures of a latency run; None in capacity mode.
     throughput_per_s
         Of a capacity run; None when its middle is too short to say.
+    percentiles
+        Whether they are wanted, of a latency run: a search's try may be too short for them.
     disturbed
         Whether faults were part of the plan: a task may then be done and its acknowledgement be
         lost with the process, and the number in the system is not steady.
@@ -63,6 +65,7 @@ class Facts:
     rate_per_s: float | None = None
     open_loop: OpenLoop | None = None
     throughput_per_s: float | None = None
+    percentiles: bool = True
     disturbed: bool = False
 
 
@@ -97,6 +100,8 @@ def _clocks_are_one(facts: Facts) -> str | None:
 def _long_enough(facts: Facts) -> str | None:
     if facts.open_loop is None:
         return "too few tasks for a middle" if facts.throughput_per_s is None else None
+    if not facts.percentiles:
+        return None
     have, need = facts.open_loop.corrected.count, samples_needed(0.99)
     return None if have >= need else f"too few samples: {have} of the {need} that a p99 needs"
 

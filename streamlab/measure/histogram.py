@@ -85,7 +85,7 @@ class LatencyHistogram:
         Each half of what is left is cut into eight steps, as HdrHistogram's percentile plots are;
         no share is told that has fewer than ten samples beyond it.
         """
-        steps = [1 - step / 16 for step in range(0, 16, 2)]
+        steps = [1 - step / 16 for step in range(8)]
         shares = [1 - left * 2.0**-half for half in range(30) for left in steps]
         known = ((share, self.quantile_us(share)) for share in shares if share < 1)
         return [(share, value) for share, value in known if value is not None]

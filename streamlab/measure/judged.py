@@ -69,6 +69,7 @@ def latency_run(observed: Observed, asked: Asked, mode: Mode = Mode.LATENCY, nam
         observed.lives,
         asked.rate_per_s,
         loop,
+        percentiles=mode is Mode.LATENCY,
         disturbed=bool(observed.incidents),
     )
     reason = judge(facts)

@@ -124,6 +124,11 @@ class Run:
         """Consumer processes in each group."""
         return self.load.consumers
 
+    @property
+    def kept_up(self) -> bool:
+        """Of a search's try: whether the consumers kept up, and the producer too."""
+        return not any(word in self.reason for word in _NOT_HELD)
+
     def row(self) -> dict[str, str]:
         """The cells of ``runs.csv``, by column."""
         cells = {name: getattr(self, name) for name in _OWN} | asdict(self.load)
@@ -137,6 +142,7 @@ class Run:
         return cls(**own | {"mode": Mode(row["mode"])}, load=Load(**load))
 
 
+_NOT_HELD = ("saturated", "unread", "pending", "instead of", "bottleneck", "nothing was sent")
 _OWN: dict[str, str] = {one.name: str(one.type) for one in fields(Run) if one.name != "load"}
 _LOAD: dict[str, str] = {one.name: str(one.type) for one in fields(Load)}
 #: The columns of ``runs.csv``, in their order.
