@@ -1,0 +1,1 @@
+"""What the Locust script is made of: users, a schedule, one tally of all processes, a verdict."""
