@@ -21,7 +21,7 @@ import nbformat
 import pytest
 from nbconvert import HTMLExporter
 from store_outputs import NOTEBOOKS, all_notebooks
-from support import poll
+from support import ROOT, poll
 
 FIRST = "00-start-here.ipynb"
 WIDTH, HEIGHT = 1280, 900
@@ -71,6 +71,7 @@ def lab(tmp_path_factory):
     """A JupyterLab without any settings of ours, on a copy of the notebooks."""
     home = tmp_path_factory.mktemp("lab")
     folder = shutil.copytree(NOTEBOOKS, home / "notebooks", ignore=shutil.ignore_patterns(".*"))
+    (home / "loadtests").symlink_to(ROOT / "loadtests")  # scenarios, and stored results
     for path in all_notebooks():
         copy = folder / path.relative_to(NOTEBOOKS)
         copy.with_name(f"unrun-{path.name}").write_text(nbformat.writes(without_outputs(path)))

@@ -19,7 +19,7 @@ from streamlab.load.settings import Ack, Load, Reader, Recover, Sender
 from streamlab.measure.account import Account, account
 from streamlab.measure.figures import middle_throughput_per_s, open_loop_figures, recovery_ms
 from streamlab.measure.tasks import Tasks
-from streamlab.measure.theory import lindley
+from streamlab.model.theory import lindley
 
 WORKER = Load(work_ms=0)
 LOOP = Load(work_ms=0, reader=Reader.LOOP, sender=Sender.XADD)

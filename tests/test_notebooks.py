@@ -20,7 +20,7 @@ import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from store_outputs import KERNEL, NOTEBOOKS, SANITIZE, all_notebooks, masked, run, store
-from support import NEWEST, OLDEST, VERSIONS
+from support import NEWEST, OLDEST, ROOT, VERSIONS
 
 from streamlab.server import CAPABILITIES, RedisServer, capabilities_of, find_redis, found_redis
 
@@ -77,6 +77,7 @@ def desk(tmp_path):
     """A copy of the notebooks, and variables that keep the reader's own settings of Jupyter out."""
     ignored = shutil.ignore_patterns(".*", "__pycache__")
     folder = shutil.copytree(NOTEBOOKS, tmp_path / "notebooks", ignore=ignored)
+    (tmp_path / "loadtests").symlink_to(ROOT / "loadtests")  # scenarios, and stored results
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
     own = {
         "IPYTHONDIR": str(tmp_path / "ipython"),

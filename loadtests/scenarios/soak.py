@@ -152,7 +152,10 @@ EXPERIMENT = Experiment(
     charts=("memory", "timeline", "percentiles"),
     axis="how the stream is kept short",
     caveats=(
-        "`drift` in the manifest has the slopes per minute with their 95 % intervals.",
+        (
+            "`drift` in the manifest has slopes per minute with their 95 % intervals. Whatever "
+            "else the machine does drifts into the latencies, not into the memory."
+        ),
         f"“{CONTROL}” is a control: its memory must grow, or the figure would see nothing.",
     ),
 )

@@ -4,7 +4,8 @@ Question: when the server stands still (SIGSTOP) for 1.0 s of a run of 10 s, wha
 percentiles say, and what does a benchmark say that waits for each reply before it sends again?
 
 Method: 500 tasks/s at fixed gaps, an empty handler, the package's queue and worker. In the middle
-the server is stopped and continued. Each task counts twice: from when it was due by the schedule
+the server is stopped, and continued one gap between two tasks (2 ms) later than after 1.0 s, so
+that a task waits for all of it. Each task counts twice: from when it was due by the schedule
 (corrected), and from when it was sent (naive): while the server stood, the producer was waiting
 for one reply, and sent nothing. The same load without a stall runs beside it.
 
@@ -42,16 +43,16 @@ RATE_PER_S = 500.0
 STALL_S, SECONDS = 1.0, 10.0
 _TINY = (0.25, 2.1)
 _MOST_REPEATS = 4
-# The stop comes so long before a task is due, in s, so that this task waits for all of it.
-_JUST_BEFORE_S = 0.0002
+# So much longer, in s, one gap between two tasks: wherever the stop falls, one waits for all of it.
+_GAP_S = 1 / RATE_PER_S
 CALM = "no stall"
 
 
 def measure(study: Study) -> None:
     """Runs with and without a stall, in random order; then theory beside what was measured."""
     stall_s, seconds = _TINY if study.size.tiny else (STALL_S, SECONDS)
-    begin_s = round((WARMUP_SHARE + 0.5) * seconds * RATE_PER_S) / RATE_PER_S - _JUST_BEFORE_S
-    stalls = {f"{stall_s:g} s stall": (Stall(begin_s, stall_s),), CALM: ()}
+    stall = Stall((WARMUP_SHARE + 0.5) * seconds, stall_s + _GAP_S)
+    stalls = {f"{stall_s:g} s stall": (stall,), CALM: ()}
     repeats = min(study.size.repeats, _MOST_REPEATS)
     study.add_facts({"cases": list(stalls), "theory": theory(stall_s, seconds)})
     study.expect(repeats * len(stalls))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from streamlab.bench.consumers import AUTO_SHARE, auto_rate_per_s, latency_seconds
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streamlab.load.settings import Load
 
 # One producer process keeps this with ease, so that it is never what a case is held back by.
-_HIGHEST_PER_S = 2_000.0
+_HIGHEST_PER_S = 1_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Cases:
         The cases whose capacity is measured; empty for all.
     share
         λ of the latency runs, as a share of the smallest capacity measured, in (0, 1); no more
-        than 2,000 tasks/s.
+        than 1,000 tasks/s.
     capacity_s, latency_s
         A run is measured no longer than the size's seconds, nor than this, in s, > 0. A latency
         run lasts until there are enough tasks for a p99, up to five times that.
@@ -41,11 +41,15 @@ class Cases:
     persistence: Mapping[str, str] = field(default_factory=dict)
     capacity_of: tuple[str, ...] = ()
     share: float = AUTO_SHARE
-    capacity_s: float = 1.0
+    capacity_s: float = 0.8
     latency_s: float = 2.0
 
     def measure(self, study: Study) -> None:
-        """Capacity first, since λ depends on it; then the harness's floor, then latency."""
+        """Capacity first, since λ depends on it; then the harness's floor, then latency.
+
+        The seed of a latency run is its repeat's number: where arrivals are random they are the
+        same for all cases, and others in each repeat.
+        """
         measured = self.capacity_of or tuple(self.loads)
         floor = 0 if study.size.tiny else 6
         study.add_facts({"cases": list(self.loads)})
@@ -60,7 +64,6 @@ class Cases:
         seconds = latency_seconds(min(self.latency_s, study.size.seconds), rate_per_s)
         study.add_facts({"latency": {"rate_per_s": rate_per_s, "seconds": round(seconds, 3)}})
         for repeat, case in study.shuffled(list(self.loads)):
+            load = replace(self.loads[case], seed=repeat)
             persistence = self.persistence.get(case, "none")
-            study.latency(
-                case, self.loads[case], rate_per_s, repeat, seconds=seconds, persistence=persistence
-            )
+            study.latency(case, load, rate_per_s, repeat, seconds=seconds, persistence=persistence)

@@ -13,7 +13,7 @@ from streamlab.cli.printing import AsJson, Bar, print_json
 
 if TYPE_CHECKING:
     from streamlab.measure.folder import Results
-    from streamlab.measure.law import Law
+    from streamlab.model.law import Law
 
 Folder = Annotated[Path, typer.Argument(help="A results folder.")]
 
@@ -106,7 +106,7 @@ def plan(
     """
     from streamlab.load.settings import Load  # noqa: PLC0415 - numpy takes 0.1 s
     from streamlab.measure.folder import Results  # noqa: PLC0415
-    from streamlab.measure.plan import plan as planned  # noqa: PLC0415
+    from streamlab.model.plan import plan as planned  # noqa: PLC0415
 
     shape = Load(work_shape=work_shape).work_shape  # type: ignore[arg-type] # it checks
     law = _law(Results.read(results)) if results else None
@@ -119,7 +119,7 @@ def plan(
 
 def _law(results: Results) -> Law:
     from streamlab.measure.runs import Mode  # noqa: PLC0415
-    from streamlab.measure.scaling import fit  # noqa: PLC0415
+    from streamlab.model.scaling import fit  # noqa: PLC0415
 
     runs = [r for r in results.of(Mode.CAPACITY) if r.valid and r.throughput_per_s is not None]
     return fit([run.consumers for run in runs], [run.throughput_per_s or 0.0 for run in runs])

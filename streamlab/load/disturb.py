@@ -108,7 +108,16 @@ class Kill:
     seed: int = 1
 
     def __call__(self, stage: Stage) -> None:
-        """Kill until the run is over."""
+        """Kill until the run is over.
+
+        Raises
+        ------
+        BenchError
+            There is one consumer only: nobody would be left until another has started.
+        """
+        if len(stage.consumers) <= 1:
+            msg = f"killing needs two or more consumers, got {len(stage.consumers)}: add one"
+            raise BenchError(msg)
         source, at_s = random.Random(self.seed), self.from_s
         while at_s <= self.until_s and stage.wait_until(at_s):
             victim = source.choice([one for one in stage.consumers if one.alive])

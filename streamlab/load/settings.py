@@ -155,6 +155,12 @@ class Load:
         if not _SCHEDULE.fullmatch(self.schedule):
             msg = f"schedule must be {SCHEDULES}, got {self.schedule!r}"
             raise BadArgumentError(msg)
+        if self.reader is Reader.WORKER and self.sender is Sender.XADD:
+            msg = (
+                "sender must be 'queue' when the reader is 'worker', got 'xadd': a worker buries "
+                "entries that are no tasks; take reader='loop'"
+            )
+            raise BadArgumentError(msg)
         if self.groups * self.consumers > MOST_CONSUMERS:
             msg = (
                 f"groups * consumers must be <= {MOST_CONSUMERS} processes, got {self.groups} * "

@@ -24,14 +24,14 @@ _LITTLE_FLOOR = 0.01
 #: How far a wall clock may move against the monotonic one, in s, and in s per s: beyond what a
 #: clock that is slewed does (500 ppm), it was set.
 CLOCK_STEP_S, CLOCK_SLEW = 0.001, 0.001
-# The producer's own lag counts when it makes up half of the p99; below 1 ms it is the noise of
-# any scheduler (0.2 to 1 ms were measured on two shared cores).
-_LAG_SHARE = 0.5
-_LAG_FLOOR_US = 1000.0
-# A backlog that grows by 5 % of what is sent means that consumers lack 5 % of λ; ten tasks more
-# or less are a batch.
-_GROWTH_SHARE = 0.05
-_GROWTH_FLOOR = 10.0
+#: The producer's own lag counts when it makes up half of the p99; below 1 ms it is the noise of
+#: any scheduler (0.2 to 1 ms were measured on two shared cores).
+LAG_SHARE = 0.5
+LAG_FLOOR_US = 1000.0
+#: A backlog that grows by 5 % of what is sent means that consumers lack 5 % of λ; ten tasks more
+#: or less are a batch.
+GROWTH_SHARE = 0.05
+GROWTH_FLOOR = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _generator_had_time(facts: Facts) -> str | None:
     if cpu > BUSIEST_PRODUCER:
         return f"the generator is the bottleneck: it used {cpu:.0%} of a core"
     p99_us = facts.open_loop.corrected.quantile_us(0.99)  # too few samples: another gate's affair
-    if p99_us is not None and lag_us > max(_LAG_FLOOR_US, _LAG_SHARE * p99_us):
+    if p99_us is not None and lag_us > max(LAG_FLOOR_US, LAG_SHARE * p99_us):
         return f"the generator is the bottleneck: its own send lag has a p99 of {lag_us:.0f} µs"
     return None
 
@@ -149,7 +149,7 @@ def saturated(facts: Facts) -> str | None:
     if facts.open_loop is None:
         return None
     growth, sent = facts.open_loop.growth, facts.open_loop.sent
-    if growth <= max(_GROWTH_FLOOR, _GROWTH_SHARE * sent):
+    if growth <= max(GROWTH_FLOOR, GROWTH_SHARE * sent):
         return None
     return f"saturated: the backlog grew by {growth:.0f} of {sent} tasks"
 

@@ -6,15 +6,15 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from streamlab.measure.law import ENOUGH_COUNTS
 from streamlab.measure.runs import Mode
+from streamlab.model.law import ENOUGH_COUNTS
 from streamlab.report.chosen import by_consumers, planned, values
 from streamlab.report.phrases import consumers_text, joined, number_text, percent_text
 
 if TYPE_CHECKING:
     from streamlab.measure.folder import Results
-    from streamlab.measure.law import Law
     from streamlab.measure.spread import Interval
+    from streamlab.model.law import Law
 
 
 _SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
@@ -32,7 +32,7 @@ def law_of(results: Results) -> Law | None:
 @lru_cache(maxsize=8)
 def _fit(points: tuple[tuple[int, float], ...]) -> Law:
     """A fit takes 0.3 s, and the figure, its words and the answer all ask for it."""
-    from streamlab.measure.scaling import fit  # noqa: PLC0415 - scipy, which few folders need
+    from streamlab.model.scaling import fit  # noqa: PLC0415 - scipy, which few folders need
 
     return fit([count for count, _ in points], [per_s for _, per_s in points])
 

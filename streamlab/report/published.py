@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from streamlab.measure.hdr_log import CORRECTED
 from streamlab.measure.runs import Mode
-from streamlab.measure.scaling import PUBLISHED
+from streamlab.model.scaling import PUBLISHED
 from streamlab.report.chosen import by_consumers, medians
 from streamlab.report.phrases import consumers_text, list_text, number_text, rate_text, time_text
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from streamlab.measure.folder import Results
-    from streamlab.measure.law import Law
     from streamlab.measure.runs import Run
+    from streamlab.model.law import Law
 
 _RUNS = Pen("runs, and their median", BLUE, "o", "-")
 _LAW: dict[str, Any] = {"color": ORANGE, "ls": (0, (6, 2)), "lw": 1.6}
