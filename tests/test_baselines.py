@@ -40,8 +40,12 @@ def test_a_baseline_is_whole_and_says_where_it_comes_from(name):
 
 
 def test_the_package_beside_a_bare_loop_is_not_worse_than_its_baseline():
-    """Ratios of one run to another's ratios, not seconds: this may be another machine."""
-    ran = streamlab("bench", "regress", str(BASELINES / "consumers"), "--tolerance", "0.5")
+    """Ratios of one run to another's ratios, not seconds: this may be another machine.
+
+    Other tests run beside it, which costs the two sides differently: hence not the 0.25 of
+    `make regress`.
+    """
+    ran = streamlab("bench", "regress", str(BASELINES / "consumers"), "--tolerance", "1.5")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.count("not worse") == 2
     worse = streamlab("bench", "regress", str(BASELINES / "nothing-here"))

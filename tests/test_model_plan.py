@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamlab.errors import BadArgumentError
-from streamlab.measure import simulation
+from streamlab.model import simulation
 from streamlab.model.plan import plan
 from streamlab.model.scaling import fit
 from streamlab.model.theory import erlang_c

@@ -111,8 +111,8 @@ class Study:
 
     @property
     def results(self) -> Results:
-        """The folder as a report sees it."""
-        return Results(self.out, tuple(self.runs), self.facts)
+        """The folder as a report sees it, now and later: as it was written."""
+        return Results.read(self.out)
 
     # -- the order ------------------------------------------------------------------------------
 
