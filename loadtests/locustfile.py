@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import course  # noqa: F401 - it listens to Locust's events
-import finale  # noqa: F401 - so does it
 from locust import events
+from swarm import (
+    course,  # noqa: F401 - it listens to Locust's events
+    finale,  # noqa: F401 - so does it
+)
 from swarm.consumer import Consumer
 from swarm.options import OPTIONS
 from swarm.producer import Producer

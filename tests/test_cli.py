@@ -88,7 +88,7 @@ def test_redis_install_of_an_installed_version_is_quick_and_says_where():
         ),
         (["bench", "--consumers", "0", "--out", "x"], "consumers must be a whole number in 1..64"),
         (["bench", "--consumers", "one", "--out", "x"], "consumers must be whole numbers"),
-        (["bench", "--rate", "fast", "--out", "x"], "rate must be 'auto' or"),
+        (["bench", "--rate", "fast", "--out", "x"], "rate must be 'auto', 'none' or"),
     ],
 )
 def test_an_error_is_one_line_with_exit_code_2(arguments, words, tmp_path):

@@ -72,7 +72,10 @@ def unsteady_rate(seen, source, _hit):
 def saturated_generator(seen, source, _hit):
     if source.random() < 0.5:
         return with_life(seen, "producer", cpu_share=source.uniform(0.82, 1.0))
-    return late(seen, share=source.uniform(0.02, 0.5), by_ns=int(source.uniform(3, 50) * MS))
+    by_ms = (
+        source.uniform(3, 50) + 3 * judged(seen, rate=RATE).p99_us / 1000
+    )  # half of a p99 counts
+    return late(seen, share=source.uniform(0.02, 0.5), by_ns=int(by_ms * MS))
 
 
 def too_few_samples(seen, source, _hit):

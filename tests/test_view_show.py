@@ -344,7 +344,7 @@ def masked(text):
     from nbval.plugin import get_sanitize_patterns
 
     rules = get_sanitize_patterns((ROOT / "tests/nbval-sanitize.cfg").read_text())
-    assert len(rules) == 3
+    assert len(rules) == 4
     for pattern, replacement in rules:
         text = re.sub(pattern, replacement, text)
     return text
