@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from streamlab.bench.study import Study
 
 
+_BRIEF_S = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """How much is measured.
@@ -36,6 +39,11 @@ class Size:
     def floor_rounds(self) -> int:
         """Rounds of the bare loop: three for a look, seven for an interval that decides."""
         return 7 if self.name == "full" else 3
+
+    @property
+    def brief(self) -> bool:
+        """Whether runs are so short that the bare loop beside them may be, too."""
+        return self.seconds < _BRIEF_S
 
     @property
     def tiny(self) -> bool:

@@ -9,13 +9,10 @@ from streamlab.bench.experiment import Experiment
 if TYPE_CHECKING:
     from streamlab.bench.study import Study
 
-# The tenth part of a run differs by a fifth from round to round on two shared cores.
-_ROUNDS = 7
-
 
 def measure(study: Study) -> None:
-    """The floor, in as many rounds as an interval needs."""
-    rounds = 1 if study.size.tiny else _ROUNDS
+    """The floor, in as many rounds as the size has repeats."""
+    rounds = study.size.repeats
     study.expect(2 * rounds)
     study.floor(rounds)
 

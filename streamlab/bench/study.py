@@ -235,7 +235,7 @@ class Study:
     def floor(self, rounds: int | None = None) -> None:
         """Measure the harness beside a bare loop, once in the life of the folder."""
         if "floor" not in self.facts:
-            if self.size.tiny:
+            if self.size.brief:
                 floor = measure_floor(self.rig(), self.tick, rounds=1, seconds=0.3, backlog=300)
             else:
                 rounds = rounds or self.size.floor_rounds

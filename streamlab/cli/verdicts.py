@@ -54,6 +54,7 @@ def regress(
     tolerance: Annotated[
         float, typer.Option(help="How much worse a ratio may be, as a share.")
     ] = 0.25,
+    rounds: Annotated[int, typer.Option(help="How often both are run, in turns; >= 3.")] = 7,
     as_json: AsJson = False,
 ) -> None:
     """Measure the package beside a bare redis-py loop, and hold the ratios against a baseline's.
@@ -63,7 +64,7 @@ def regress(
 
     Example: streamlab bench regress loadtests/baselines/consumers
     """
-    from streamlab.bench.experiment import size_named  # noqa: PLC0415
+    from streamlab.bench.experiment import custom_size  # noqa: PLC0415
     from streamlab.bench.floor_only import FLOOR  # noqa: PLC0415
     from streamlab.bench.study import Study  # noqa: PLC0415
     from streamlab.measure.folder import Results  # noqa: PLC0415
@@ -72,7 +73,10 @@ def regress(
     before = Results.read(baseline)
     with tempfile.TemporaryDirectory(prefix="streamlab-bench-") as folder:
         place = out or Path(folder)
-        with Bar() as bar, Study(FLOOR, size_named("short"), place, fresh=True, progress=bar) as s:
+        with (
+            Bar() as bar,
+            Study(FLOOR, custom_size(1.0, rounds), place, fresh=True, progress=bar) as s,
+        ):
             FLOOR.measure(s)
             found = regressions(before, s.results, tolerance=tolerance)
     if as_json:
