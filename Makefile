@@ -69,7 +69,7 @@ bench: $(READY)
 
 study: $(READY)
 	@$(RUN) streamlab redis install || $(RUN) streamlab redis path
-	@.venv/bin/python loadtests/study.py --out loadtests/results/study $(ARGS)
+	@.venv/bin/python loadtests/study.py --size full --out loadtests/results/study $(ARGS)
 
 regress: $(READY)
 	@$(RUN) streamlab redis install || $(RUN) streamlab redis path

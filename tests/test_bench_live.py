@@ -78,7 +78,7 @@ def test_its_manifest_says_what_it_was_measured_on(whole):
     assert (settings["load"]["count"], settings["seed"], settings["repeats"]) == ("5", 1, 1)
     assert facts["cases"] == ["1 consumer", "2 consumers"]
     floor = facts["floor"]
-    assert max(floor["p50_ratios"]) <= 3  # 1.2 to 1.8 on a quiet machine
+    assert max(floor["p50_ratios"]) <= 2.5  # 1.2 to 1.6 on a quiet machine
     assert "--consumers 1,2 --seconds 0.4" in facts["command"]
     assert str(whole[0].parent) not in json.dumps(facts)
 

@@ -26,10 +26,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamlab.bench.cases import Cases
-from streamlab.bench.consumers import case_of
 from streamlab.bench.experiment import Experiment
 from streamlab.cli.scenario import main
-from streamlab.load.settings import Load
+from streamlab.load.settings import Load, consumers_text
 
 if TYPE_CHECKING:
     from streamlab.bench.study import Study
@@ -42,8 +41,8 @@ def measure(study: Study) -> None:
     """The capacity of one consumer, and the latency of all counts at 60 % of it."""
     counts = _TINY if study.size.tiny else COUNTS
     cases = Cases(
-        loads={case_of(n): Load(consumers=n, schedule="exponential") for n in counts},
-        capacity_of=(case_of(1),),
+        loads={consumers_text(n): Load(consumers=n, schedule="exponential") for n in counts},
+        capacity_of=(consumers_text(1),),
         capacity_s=2.0,
     )
     cases.measure(study)

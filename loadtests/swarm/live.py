@@ -61,8 +61,13 @@ def serve(environment: Environment, lab: Lab) -> None:
         return response
 
     web.app.register_blueprint(ours)
+    web.template_args |= _tab()
+
+
+def _tab() -> dict[str, Any]:
+    """What Locust's page is told of our tab and of our links."""
     structure = [{"key": key, "title": title} for key, title in _COLUMNS.items()]
-    web.template_args |= {
+    return {
         # Locust writes titles of tabs in capitals: those of µs are MS.
         "extended_tabs": [{"title": "Due to done", "key": "streamlab"}],
         "extended_tables": [{"key": "streamlab", "structure": structure}],

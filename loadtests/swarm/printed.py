@@ -38,7 +38,6 @@ def figures(
         for done, some in zip(whole.done, left, strict=False)
     )
     groups = verdict.groups if verdict else running
-    error_us = max((one.error_ns for one in whole.readings.values()), default=0) / 500
     return {
         "latency": [_row("from due", due), _row("from sent", sent)],
         "stages": [
@@ -50,26 +49,35 @@ def figures(
         "groups": [
             {"name": name} | asdict(one) for name, one in zip(settings.groups, groups, strict=False)
         ],
-        "rate": {
-            "asked_per_s": settings.task_rate,
-            "sent_per_s": whole.rate_per_s(),
-            "scheduled_per_s": whole.scheduled_per_s(),
-            "now_per_s": None if verdict else whole.rate_per_s(now=True),
-            "own_lag_p50_us": whole.own_lag.quantile_us(0.5),
-            "own_lag_p99_us": whole.own_lag.quantile_us(0.99),
-        },
+        "rate": _rate(whole, settings, running=verdict is None),
         "work_us": whole.work_us,
-        # A latency has two moments, each of a process with an error of its own: hence / 500.
-        "clock": {
-            "kind": str(settings.clock),
-            "error_us": error_us,
-            "processes": len(whole.readings),
-        },
+        "clock": _clock(whole, settings),
         "limits": [asdict(limit) for limit in verdict.limits] if verdict else [],
         "remarks": list(verdict.remarks) if verdict else [],
         "reasons": list(verdict.reasons) if verdict else [],
         "verdict": verdict.told if verdict else None,
         "exit_code": verdict.exit_code if verdict else None,
+    }
+
+
+def _rate(whole: Whole, settings: Settings, *, running: bool) -> dict[str, Any]:
+    return {
+        "asked_per_s": settings.task_rate,
+        "sent_per_s": whole.rate_per_s(),
+        "scheduled_per_s": whole.scheduled_per_s(),
+        "now_per_s": whole.rate_per_s(now=True) if running else None,
+        "own_lag_p50_us": whole.own_lag.quantile_us(0.5),
+        "own_lag_p99_us": whole.own_lag.quantile_us(0.99),
+    }
+
+
+def _clock(whole: Whole, settings: Settings) -> dict[str, Any]:
+    # A latency has two moments, each of a process with an error of its own: hence / 500.
+    error_us = max((one.error_ns for one in whole.readings.values()), default=0) / 500
+    return {
+        "kind": str(settings.clock),
+        "error_us": error_us,
+        "processes": len(whole.readings),
     }
 
 

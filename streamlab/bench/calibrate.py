@@ -44,3 +44,32 @@ def few_of(load: Load) -> int:
     task_s = load.work_ms / 1000 + _LEAST_TASK_S
     most = min(_MOST, _MOST_BYTES // load.payload_bytes)
     return max(_FEWEST, min(most, round(load.consumers * _CALIBRATION_S / task_s)))
+
+
+class Backlogs:
+    """How many tasks last for so long: found out once for each load on each rig.
+
+    Parameters
+    ----------
+    guessed
+        Whether a few do, without a run to find out: for a study that proves nothing.
+    """
+
+    def __init__(self, *, guessed: bool) -> None:
+        self._guessed = guessed
+        self._known: dict[tuple[str, Load, float], int] = {}
+
+    def lasting(self, rig: Rig, load: Load, seconds: float) -> int:
+        """So many that `load` works them off in about `seconds`.
+
+        Raises
+        ------
+        BenchError
+            As `backlog_for`.
+        """
+        if self._guessed:
+            return few_of(load)
+        key = (rig.stream, load, seconds)
+        if key not in self._known:
+            self._known[key] = backlog_for(rig, load, seconds)
+        return self._known[key]

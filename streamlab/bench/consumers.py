@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from streamlab.bench.experiment import Experiment
 from streamlab.bench.search import saturation_per_s
 from streamlab.errors import BadArgumentError, BenchError
-from streamlab.load.settings import Load, check_number
+from streamlab.load.settings import Load, check_number, consumers_text
 from streamlab.measure.histogram import samples_needed
 from streamlab.measure.runs import Mode
 
@@ -93,9 +93,12 @@ class Consumers:
 
     def measure(self, study: Study) -> None:
         """Capacity first, since λ may depend on it; then the floor, then latency."""
-        loads = {case_of(n): replace(self.load, consumers=n) for n in sorted(self.counts)}
+        loads = {consumers_text(n): replace(self.load, consumers=n) for n in sorted(self.counts)}
         study.add_facts({"cases": list(loads)})
-        repeats, loaded = study.size.repeats, [case_of(n) for n in self.load_counts] or list(loads)
+        repeats, loaded = (
+            study.size.repeats,
+            [consumers_text(n) for n in self.load_counts] or list(loads),
+        )
         study.expect(
             repeats * len(loads) * (1 + (self.rate_per_s != 0))
             + repeats * len(loaded) * len(self.shares)
@@ -144,11 +147,6 @@ def auto_rate_per_s(study: Study, cases: Iterable[str], share: float = AUTO_SHAR
         msg = f"no valid capacity run ({reasons}): give a rate, or more seconds"
         raise BenchError(msg)
     return float(f"{share * smallest:.3g}")
-
-
-def case_of(count: int) -> str:
-    """``1 consumer``, ``2 consumers``."""
-    return f"{count} consumer" + "s" * (count != 1)
 
 
 def latency_seconds(seconds: float, rate_per_s: float) -> float:

@@ -13,6 +13,7 @@ from streamlab.measure.figures import middle_throughput_per_s, open_loop_figures
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from streamlab.bench.experiment import Size
     from streamlab.load.rig import Rig
 
 #: λ of the floor's runs, tasks per second, and how long each is measured, in s.
@@ -73,6 +74,15 @@ class Floor:
             "harness_per_s": self.harness_per_s,
             "throughput_ratios": self.throughput_ratios,
         }
+
+
+def floor_for(
+    size: Size, rig: Rig, tick: Callable[[str], None], rounds: int | None = None
+) -> Floor:
+    """As much of it as suits a study's size: a quick look beside runs of less than a second."""
+    if size.brief:
+        return measure_floor(rig, tick, rounds=1, seconds=0.3, backlog=300)
+    return measure_floor(rig, tick, rounds=rounds or size.floor_rounds)
 
 
 def measure_floor(

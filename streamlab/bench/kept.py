@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamlab.errors import BenchError
 from streamlab.measure.details import Details
-from streamlab.measure.folder import DETAILS, HDR, MANIFEST, RUNS
+from streamlab.measure.folder import DETAILS, HDR, MANIFEST, RUNS, read_runs
 from streamlab.measure.hdr_log import CORRECTED, UNCORRECTED, write_log
 from streamlab.measure.tasks import Tasks
 
@@ -21,14 +21,21 @@ if TYPE_CHECKING:
 
 # The manifest's entries that must agree for runs to stand in one folder.
 _SAME = ("experiment", "settings", "machine", "versions")
-_OURS = (RUNS, MANIFEST, "report.html", "*.png", f"{HDR}/*.hdr", f"{DETAILS}/*.json")
 
 
 def remove_results(out: Path) -> None:
-    """Remove the files of an earlier study, and nothing else that may lie there."""
-    for kind in _OURS:
-        for path in out.glob(kind):
-            path.unlink()
+    """Remove what an earlier study wrote, by its manifest and its rows; nothing else is touched.
+
+    The folder may be one in which the reader keeps other things.
+    """
+    if not (out / MANIFEST).exists():
+        return
+    manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+    names = [run.name for run in read_runs(out / RUNS)] if (out / RUNS).exists() else []
+    ours = [MANIFEST, RUNS, "report.html", *(f"{chart}.png" for chart in manifest["charts"])]
+    ours += [f"{HDR}/{name}.hdr" for name in names] + [f"{DETAILS}/{name}.json" for name in names]
+    for name in ours:
+        (out / name).unlink(missing_ok=True)
 
 
 def agreed(out: Path, facts: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +54,7 @@ def agreed(out: Path, facts: dict[str, Any]) -> dict[str, Any]:
         if before.get(what) != json.loads(json.dumps(facts[what])):
             msg = (
                 f"{out} holds results with another {what}: {before.get(what)!r} instead of "
-                f"{facts[what]!r}; give another folder, or --fresh to remove them"
+                f"{facts[what]!r}; give another folder, or --fresh (of bench: no --resume)"
             )
             raise BenchError(msg)
     return before | {"resumed": facts["date"]}

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import random
-import secrets
 from typing import TYPE_CHECKING, Any, Self
 
-from streamlab.bench.calibrate import backlog_for, few_of
-from streamlab.bench.floor import measure_floor
+from streamlab.bench.calibrate import Backlogs
+from streamlab.bench.course import Course
+from streamlab.bench.floor import floor_for
 from streamlab.bench.kept import agreed, keep_files, name_of, remove_results, save_manifest
 from streamlab.bench.manifest import manifest
-from streamlab.errors import BenchError
-from streamlab.load.rig import Rig
+from streamlab.bench.rigs import Rigs
 from streamlab.measure.folder import DETAILS, HDR, RUNS, Results, RunsCsv
 from streamlab.measure.judged import Asked, capacity_run, latency_run
 from streamlab.measure.runs import Mode, Run, median_of_valid
-from streamlab.server import RedisServer, lab_server
-from streamlab.server.reader import reader_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
     from pathlib import Path
-    from typing import TypeVar
 
+    from streamlab.bench.course import Progress
     from streamlab.bench.experiment import Experiment, Size
     from streamlab.load.disturb import Disturbance
+    from streamlab.load.rig import Rig
     from streamlab.load.settings import Load
-    from streamlab.server import ReaderServer
-
-    T = TypeVar("T")
-    Progress = Callable[[str, float], None]
 
 
-class Study:
+class Study(Course):
     """The runs of one experiment.
 
     What is in the folder already is not measured again, so that a study which was interrupted goes
@@ -52,12 +45,10 @@ class Study:
         What else a reader should know, and what must agree for the study to go on.
     redis
         Version of the private servers, or its beginning; None for the newest at hand.
-    seed
-        Of the order of the runs.
     fresh
         Remove results that are there, instead of going on.
-    progress
-        Told before each run what comes, and which share of all is over, in [0, 1].
+    seed, progress
+        As `Course` takes them.
 
     Raises
     ------
@@ -77,28 +68,28 @@ class Study:
         fresh: bool = False,
         progress: Progress = lambda _text, _share: None,
     ) -> None:
-        self.experiment, self.size, self.out = experiment, size, out
-        self._redis, self._progress = redis, progress
-        self._random = random.Random(seed)
-        self._steps, self._step = 1, 0
+        super().__init__(size.repeats, seed, progress)
+        self.experiment, self.size, self.out, self._fresh = experiment, size, out, fresh
         self._exits = contextlib.ExitStack()
-        self._rigs: dict[str, Rig] = {}
-        self._backlogs: dict[tuple[str, Load, float], int] = {}
-        self._settings = {"size": size.name, "seconds": size.seconds, "repeats": size.repeats}
-        self._settings |= {"seed": seed, **(settings or {})}
+        self._rigs = Rigs(redis, self._exits)
+        self._backlogs = Backlogs(guessed=size.tiny)
+        how_much = {"size": size.name, "seconds": size.seconds, "repeats": size.repeats}
+        self._settings = how_much | {"seed": seed, **(settings or {})}
         out.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            remove_results(out)
 
     def __enter__(self) -> Self:
-        with self._exits:
+        try:
             self.facts = manifest(self.rig(), self.experiment, self._settings)
+            if self._fresh:  # now that there is a server to measure
+                remove_results(self.out)
             self.facts = agreed(self.out, self.facts)
             save_manifest(self.out, self.facts)
             for folder in (HDR, DETAILS):
                 (self.out / folder).mkdir(exist_ok=True)
             self._table = self._exits.enter_context(RunsCsv(self.out / RUNS))
-            self._exits = self._exits.pop_all()
+        except BaseException:
+            self._exits.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,53 +105,9 @@ class Study:
         """The folder as a report sees it, now and later: as it was written."""
         return Results.read(self.out)
 
-    # -- the order ------------------------------------------------------------------------------
-
-    def expect(self, steps: int) -> None:
-        """So many ticks are to come: what the progress bar counts."""
-        self._steps = max(1, steps)
-
-    def tick(self, text: str) -> None:
-        """Tell what comes."""
-        self._progress(text, min(1.0, self._step / self._steps))
-        self._step += 1
-
-    def repeats(self) -> Iterator[int]:
-        """1, 2, … up to the size's number."""
-        yield from range(1, self.size.repeats + 1)
-
-    def shuffled(self, cases: Sequence[T]) -> Iterator[tuple[int, T]]:
-        """(repeat, case): a random order in each repeat, so that drift hits all alike."""
-        for repeat in self.repeats():
-            for case in self._random.sample(list(cases), len(cases)):
-                yield repeat, case
-
-    # -- servers --------------------------------------------------------------------------------
-
     def rig(self, persistence: str = "none") -> Rig:
-        """Where runs take place; one private server for each persistence, kept until the end.
-
-        Raises
-        ------
-        BenchError
-            A persistence was asked of the reader's own server.
-        """
-        if persistence not in self._rigs:
-            stream = f"streamlab-bench-{secrets.token_hex(4)}"
-            server: RedisServer | ReaderServer
-            if persistence == "none":
-                server = lab_server(self._redis, keys=[stream])
-            elif reader_url() is None:
-                server = RedisServer(self._redis, persistence=persistence)  # type: ignore[arg-type]
-            else:
-                msg = f"{persistence!r} needs a private server: unset STREAMLAB_REDIS_URL"
-                raise BenchError(msg)
-            self._exits.enter_context(server)
-            client = self._exits.enter_context(server.client())
-            self._rigs[persistence] = Rig(server, client, stream)
-        return self._rigs[persistence]
-
-    # -- runs -----------------------------------------------------------------------------------
+        """Where runs take place; one private server for each persistence, kept until the end."""
+        return self._rigs.with_persistence(persistence)
 
     def capacity(
         self,
@@ -177,7 +124,7 @@ class Study:
 
         def measured(name: str) -> Run:
             rig = self.rig(persistence)
-            backlog = self._backlog(rig, case, load, seconds)
+            backlog = self._backlogs.lasting(rig, load, seconds)
             seen = rig.drain(load, backlog, within_s=30 + 5 * seconds)
             keep_files(self.out, seen, name)
             return capacity_run(seen, asked, name)
@@ -235,35 +182,17 @@ class Study:
     def floor(self, rounds: int | None = None) -> None:
         """Measure the harness beside a bare loop, once in the life of the folder."""
         if "floor" not in self.facts:
-            if self.size.brief:
-                floor = measure_floor(self.rig(), self.tick, rounds=1, seconds=0.3, backlog=300)
-            else:
-                rounds = rounds or self.size.floor_rounds
-                floor = measure_floor(self.rig(), self.tick, rounds=rounds)
-            self.add_facts({"floor": floor.facts()})
+            self.add_facts({"floor": floor_for(self.size, self.rig(), self.tick, rounds).facts()})
 
     def add_facts(self, facts: dict[str, Any]) -> None:
         """Add to ``manifest.json``."""
         self.facts |= facts
         save_manifest(self.out, self.facts)
 
-    # -- inside ---------------------------------------------------------------------------------
-
-    def _backlog(self, rig: Rig, case: str, load: Load, seconds: float) -> int:
-        """How many tasks last for `seconds`: found out once for each case."""
-        if self.size.tiny:
-            return few_of(load)  # it proves nothing: as good, without a run to find out
-        if (case, load, seconds) not in self._backlogs:
-            self._backlogs[case, load, seconds] = backlog_for(rig, load, seconds)
-        return self._backlogs[case, load, seconds]
-
     def _once(self, mode: Mode, asked: Asked, load: Load, measured: Callable[[str], Run]) -> Run:
         self.tick(f"{mode}: {asked.case}, repeat {asked.repeat}")
         for run in self.runs:
-            same = (run.mode, run.case, run.repeat, run.share) == (
-                *(mode, asked.case, asked.repeat, asked.share),
-            )
-            if same and run.load == load and (asked.share or run.rate_per_s == asked.rate_per_s):
+            if asked.answered_by(run, mode, load):
                 return run
         run = measured(name_of(mode, asked))
         self._table.write(run)

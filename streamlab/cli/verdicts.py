@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamlab.cli.printing import AsJson, Bar, print_json
+from streamlab.errors import BenchError
 
 if TYPE_CHECKING:
     from streamlab.measure.folder import Results
@@ -122,8 +123,9 @@ def plan(
 
 
 def _law(results: Results) -> Law:
-    from streamlab.measure.runs import Mode  # noqa: PLC0415
-    from streamlab.model.scaling import fit  # noqa: PLC0415
+    from streamlab.report.laws import law_of, no_law_text  # noqa: PLC0415
 
-    runs = [r for r in results.of(Mode.CAPACITY) if r.valid and r.throughput_per_s is not None]
-    return fit([run.consumers for run in runs], [run.throughput_per_s or 0.0 for run in runs])
+    law = law_of(results)
+    if law is None:
+        raise BenchError(no_law_text(results))
+    return law

@@ -75,6 +75,16 @@ class Cast:
         """What a process of that name is to do."""
         return Job(self.load, self._stream, group, name, self._run, str(self.folder))
 
+    def start(self) -> None:
+        """Start the consumers of each group."""
+        for _ in range(self.load.consumers):
+            self.add_consumers()
+
+    def start_producer(self, offsets_ns: npt.NDArray[np.int64]) -> Child:
+        """Start a producer, which finds its schedule in the folder."""
+        (self.folder / "due").write_bytes(offsets_ns.tobytes())
+        return self.children.start("producer", self.job("producer"))
+
     def add_consumers(self, groups: list[str] | None = None) -> Child:
         """Start one more consumer in each group; the last of them."""
         for group in groups or self.groups:

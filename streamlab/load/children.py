@@ -124,6 +124,11 @@ class Children:
         for child in self._all:
             child.wait_ready(deadline_s)
 
+    def go(self, t0_ns: int) -> None:
+        """Let all begin; a producer's first task is due at `t0_ns`."""
+        for child in self._all:
+            child.go(t0_ns)
+
     def stop(self) -> tuple[str, ...]:
         """SIGTERM to all, SIGKILL to those who do not heed it; how those ended that went wrong."""
         for child in self._all:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from streamlab.load.children import Child
     from streamlab.load.disturb import Disturbance, Stage
+    from streamlab.load.ledger import Records
+    from streamlab.load.schedule import Offsets
     from streamlab.load.settings import Load
     from streamlab.server import ReaderServer, RedisServer
 
@@ -59,13 +61,11 @@ class Rig:
         It is given up after `within_s`; what is left then is in the `Observed`.
         """
         with Cast(self.server, self.client, self.stream, load) as cast:
-            for _ in range(load.consumers):
-                cast.add_consumers()
+            cast.start()
             cast.fill(backlog)
             cast.children.wait_ready()
             before = cast.reading()
-            for consumer in cast.consumers:
-                consumer.go(0)
+            cast.children.go(0)
             cast.until_done(backlog * load.groups, within_s)
             share = cast.share_since(before)
             sends = np.zeros(backlog, np.dtype([(name, "<i8") for name in SEND]))
@@ -89,34 +89,21 @@ class Rig:
             A process did not start, or the run would be of more than a million tasks.
         """
         warmup_s = WARMUP_SHARE * seconds
-        if rate_per_s * (seconds + warmup_s) > MOST_TASKS:
-            msg = f"a run is of at most {MOST_TASKS} tasks, got {rate_per_s:g}/s for {seconds:g} s"
-            raise BenchError(msg)
-        offsets = due_offsets_ns(
-            load.schedule, rate_per_s, seconds, seed=load.seed, warmup_s=warmup_s
-        )
+        offsets = _offsets_ns(load, rate_per_s, seconds, warmup_s)
         with Cast(self.server, self.client, self.stream, load) as cast:
-            for _ in range(load.consumers):
-                cast.add_consumers()
-            (cast.folder / "due").write_bytes(offsets.tobytes())
-            producer = cast.children.start("producer", cast.job("producer"))
+            cast.start()
+            producer = cast.start_producer(offsets)
             cast.children.wait_ready()
-            before = cast.reading()
-            t0_ns = time.monotonic_ns() + _LEAD_NS
+            before, t0_ns = cast.reading(), time.monotonic_ns() + _LEAD_NS
             stage = cast.stage(t0_ns)
-            for child in (*cast.consumers, producer):
-                child.go(t0_ns)
-            with (
-                Sampler(cast.watcher, self.stream, cast.groups[0]) as sampler,
-                _during(disturbances, stage),
-            ):
-                _until_ended(producer, 30 + 2 * (seconds + warmup_s))
-                sends = Ledger.read([producer.job.path("sends")], SEND)
+            cast.children.go(t0_ns)
+            sampler = Sampler(cast.watcher, self.stream, cast.groups[0])
+            with sampler, _during(disturbances, stage):
+                sends = _sends(producer, within_s=30 + 2 * (seconds + warmup_s))
                 cast.until_done(len(sends) * load.groups, 5 + seconds)
             share = cast.share_since(before)
-            seen = cast.observed(len(offsets), t0_ns + offsets, sends)
             return replace(
-                seen,
+                cast.observed(len(offsets), t0_ns + offsets, sends),
                 measured_from=int(np.searchsorted(offsets, round(warmup_s * 1e9))),
                 share=share,
                 samples=tuple(sampler.samples),
@@ -149,7 +136,17 @@ def _during(disturbances: tuple[Disturbance, ...], stage: Stage) -> Iterator[Non
         raise errors[0]
 
 
-def _until_ended(child: Child, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while child.alive and time.monotonic() < deadline:
+def _offsets_ns(load: Load, rate_per_s: float, seconds: float, warmup_s: float) -> Offsets:
+    """The schedule of a run, within the bound of what it may hold."""
+    if rate_per_s * (seconds + warmup_s) > MOST_TASKS:
+        msg = f"a run is of at most {MOST_TASKS} tasks, got {rate_per_s:g}/s for {seconds:g} s"
+        raise BenchError(msg)
+    return due_offsets_ns(load.schedule, rate_per_s, seconds, seed=load.seed, warmup_s=warmup_s)
+
+
+def _sends(producer: Child, within_s: float) -> Records:
+    """What the producer sent, when it has ended; or until it is given up."""
+    deadline = time.monotonic() + within_s
+    while producer.alive and time.monotonic() < deadline:
         time.sleep(_POLL_S)
+    return Ledger.read([producer.job.path("sends")], SEND)

@@ -56,6 +56,11 @@ class WorkShape(StrEnum):
     EXPONENTIAL = "exponential"
 
 
+def consumers_text(count: int) -> str:
+    """``1 consumer``, ``2 consumers``."""
+    return f"{count} consumer" + "s" * (count != 1)
+
+
 def check_number(what: str, value: Any, kind: type, least: float, most: float) -> None:
     """Refuse `value` unless it is a number of that kind within the bounds.
 

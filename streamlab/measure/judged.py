@@ -13,6 +13,7 @@ from streamlab.measure.runs import Mode, Run
 
 if TYPE_CHECKING:
     from streamlab.load.observed import Observed
+    from streamlab.load.settings import Load
     from streamlab.measure.figures import OpenLoop
 
 
@@ -33,6 +34,16 @@ class Asked:
     def columns(self) -> dict[str, Any]:
         """As keyword arguments of `Run`."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    def answered_by(self, run: Run, mode: Mode, load: Load) -> bool:
+        """Whether `run`, of an earlier sitting, is the one asked for.
+
+        A rate that was chosen as a share of a measured capacity need not be the same again.
+        """
+        return (
+            (run.mode, run.case, run.repeat, run.share, run.load)
+            == (mode, self.case, self.repeat, self.share, load)
+        ) and (self.share is not None or run.rate_per_s == self.rate_per_s)
 
 
 def _rounded(value: float | None, digits: int = 1) -> float | None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from streamlab.errors import BadArgumentError
-from streamlab.load.settings import MOST_CONSUMERS, Load, WorkShape, check_number
+from streamlab.load.settings import MOST_CONSUMERS, Load, WorkShape, check_number, consumers_text
 from streamlab.model.law import ENOUGH_COUNTS, FARTHEST
-from streamlab.model.simulation import BUSIEST, Simulation, consumers_text
+from streamlab.model.simulation import BUSIEST, Simulation
 
 if TYPE_CHECKING:
     from streamlab.model.law import Law

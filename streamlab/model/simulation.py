@@ -48,11 +48,6 @@ class Tried:
         return f"{busy}, and the p99 is {self.p99_ms:.3g} ms"
 
 
-def consumers_text(count: int) -> str:
-    """``1 consumer``, ``2 consumers``."""
-    return f"{count} consumer" + "s" * (count != 1)
-
-
 @dataclass(frozen=True, slots=True)
 class Simulation:
     """What is simulated, for any count of consumers.

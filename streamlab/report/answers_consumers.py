@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamlab.load.settings import consumers_text
 from streamlab.measure.runs import Mode
 from streamlab.report.chosen import (
     at_share,
@@ -17,7 +18,6 @@ from streamlab.report.chosen import (
 )
 from streamlab.report.laws import law_of, law_text, no_law_text
 from streamlab.report.phrases import (
-    consumers_text,
     interval_text,
     list_text,
     number_text,

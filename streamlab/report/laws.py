@@ -6,10 +6,11 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from streamlab.load.settings import consumers_text
 from streamlab.measure.runs import Mode
 from streamlab.model.law import ENOUGH_COUNTS
 from streamlab.report.chosen import by_consumers, planned, values
-from streamlab.report.phrases import consumers_text, joined, number_text, percent_text
+from streamlab.report.phrases import joined, number_text, percent_text
 
 if TYPE_CHECKING:
     from streamlab.measure.folder import Results

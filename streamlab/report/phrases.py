@@ -15,11 +15,6 @@ _MINUS = "\N{MINUS SIGN}"
 _REASONS_TOLD, _LONGEST = 2, 110
 
 
-def consumers_text(count: int) -> str:
-    """``1 consumer``, ``2 consumers``."""
-    return f"{count} consumer" + "s" * (count != 1)
-
-
 def runs_text(count: int) -> str:
     """``1 run``, ``2 runs``."""
     return f"{count} run" + "s" * (count != 1)

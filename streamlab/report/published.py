@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
+from streamlab.load.settings import consumers_text
 from streamlab.measure.hdr_log import CORRECTED
 from streamlab.measure.runs import Mode
 from streamlab.model.scaling import PUBLISHED
 from streamlab.report.chosen import by_consumers, medians
-from streamlab.report.phrases import consumers_text, list_text, number_text, rate_text, time_text
+from streamlab.report.phrases import list_text, number_text, rate_text, time_text
 
 if TYPE_CHECKING:
     from streamlab.measure.folder import Results

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamlab.load.settings import consumers_text
 from streamlab.measure.runs import Mode
 from streamlab.report.answers_cases import case_sentences
 from streamlab.report.answers_consumers import consumer_sentences
-from streamlab.report.phrases import consumers_text, joined, runs_text, time_text, why_text
+from streamlab.report.phrases import joined, runs_text, time_text, why_text
 
 if TYPE_CHECKING:
     from streamlab.measure.folder import Results

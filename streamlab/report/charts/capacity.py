@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
+from streamlab.load.settings import consumers_text
 from streamlab.measure.figures import MIDDLE
 from streamlab.measure.runs import Mode
 from streamlab.report.charts.axes import count_axis, doubling, rate_axis
@@ -16,7 +17,6 @@ from streamlab.report.charts.marks import curve, hollow_key, key, legend
 from streamlab.report.chosen import by_consumers, medians, planned
 from streamlab.report.laws import law_of, no_law_text, peak_text
 from streamlab.report.phrases import (
-    consumers_text,
     invalid_text,
     joined,
     number_text,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streamlab.load.settings import consumers_text
 from streamlab.report.charts.axes import count_axis, time_axis
 from streamlab.report.charts.chart import Chart
 from streamlab.report.charts.look import PERCENTILES, canvas
 from streamlab.report.charts.marks import curve, hollow_key, key, legend
 from streamlab.report.chosen import by_consumers, fixed_rate, medians
 from streamlab.report.phrases import (
-    consumers_text,
     invalid_text,
     joined,
     list_text,

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
+from streamlab.load.settings import consumers_text
 from streamlab.measure.runs import Mode, Run
 from streamlab.report.charts.axes import count_axis, doubling, rate_axis
 from streamlab.report.charts.chart import Chart
 from streamlab.report.charts.look import BLUE, INK, ORANGE, Pen, canvas
 from streamlab.report.charts.marks import dots, hollow_key, key, legend
 from streamlab.report.chosen import by_consumers, medians, planned
-from streamlab.report.phrases import consumers_text, joined, rate_text, runs_text, why_text
+from streamlab.report.phrases import joined, rate_text, runs_text, why_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
