@@ -57,7 +57,7 @@ lab: $(READY)
 test: $(READY)
 	@$(RUN) streamlab redis install
 	@$(RUN) streamlab redis install 6.2.14
-	@$(RUN) pytest -n 3 --dist worksteal $(ARGS)
+	@$(RUN) pytest -n 4 --dist worksteal $(ARGS)
 
 look: $(READY)
 	@$(RUN) streamlab redis install

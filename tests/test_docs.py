@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 import pytest
@@ -23,12 +24,17 @@ def test_every_make_command_of_the_readme_exists(command):
     assert answer.returncode == 0, answer.stderr
 
 
+@functools.cache
+def help_of(*names: str) -> str:
+    return streamlab(*names, "--help").stdout
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "streamlab " in c and "make" not in c])
 def test_every_streamlab_command_of_the_readme_exists_with_its_options(command):
     words = command[command.index("streamlab ") :].split()[1:]
     names = [w for w in words[:2] if re.fullmatch(r"[a-z]+", w)]
     names = names if names[:1] in (["redis"], ["bench"]) else names[:1]
-    helped = streamlab(*names, "--help").stdout
+    helped = help_of(*names)
     assert helped, command
     for option in (w.split("=")[0] for w in words if w.startswith("--")):
         assert option in helped, f"{command}: {option}"
