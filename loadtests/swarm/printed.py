@@ -103,7 +103,7 @@ def printed(told: dict[str, Any], settings: Settings) -> str:
     if len(told["groups"]) > 1:
         lines[-1] += f" (done once by each of {len(told['groups'])} groups)"
         lines += [f"  {one['name']}: {_counts(one, 'done')}" for one in told["groups"]]
-    lines += [_rate(told["rate"], settings)]
+    lines.append(_rate_told(told["rate"], settings))
     if told["work_us"] and (asked_ms := settings.load.work_ms):
         lines.append(
             f"work took {told['work_us'] / 1000:.3f} ms in the mean, asked for {asked_ms:g}"
@@ -132,7 +132,7 @@ def _counts(counts: dict[str, Any], first: str) -> str:
     return ", ".join(f"{name} {'unknown' if value is None else value}" for name, value in cells)
 
 
-def _rate(rate: dict[str, Any], settings: Settings) -> str:
+def _rate_told(rate: dict[str, Any], settings: Settings) -> str:
     if rate["sent_per_s"] is None or rate["scheduled_per_s"] is None:
         return "no rate: fewer than two tasks were sent"
     text = f"rate {rate['sent_per_s']:.1f}/s, asked for {settings.task_rate:g}/s"
