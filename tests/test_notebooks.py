@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gc
+import io
 import json
 import os
 import random
 import re
 import shutil
 import string
-import subprocess
-import sys
-import xml.etree.ElementTree as ET
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from nbval.plugin import coalesce_streams
 from store_outputs import KERNEL, NOTEBOOKS, SANITIZE, all_notebooks, masked, run, store
 from support import NEWEST, OLDEST, ROOT, VERSIONS
 
@@ -78,43 +79,58 @@ def desk(tmp_path):
     ignored = shutil.ignore_patterns(".*", "__pycache__")
     folder = shutil.copytree(NOTEBOOKS, tmp_path / "notebooks", ignore=ignored)
     (tmp_path / "loadtests").symlink_to(ROOT / "loadtests")  # scenarios, and stored results
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n")
+    ini = tmp_path / "pytest.ini"
+    ini.write_text("[pytest]\naddopts = -p no:cacheprovider\n")
     own = {
         "IPYTHONDIR": str(tmp_path / "ipython"),
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
     }
-    return SimpleNamespace(env=own, copy=lambda path: folder / path.relative_to(NOTEBOOKS))
+    return SimpleNamespace(env=own, ini=ini, copy=lambda path: folder / path.relative_to(NOTEBOOKS))
 
 
-def compare(desk, *paths):  # noqa: ANN002
-    """Run copied notebooks under nbval; the numbers of the cells that failed, for each of them."""
-    report = paths[0].with_suffix(".xml")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-p", "nbval.plugin"),
-            *("--nbval", f"--nbval-sanitize-with={SANITIZE}"),
-            *("--nbval-cell-timeout=60", f"--junitxml={report}", "--color=no", *paths),
-        ],
-        cwd=paths[0].parent,
-        env=os.environ
-        | desk.env
-        | {"STREAMLAB_REDIS_SERVER": str(find_redis(NEWEST).server)}
-        | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # Locust's own takes longer than a lesson
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    failed = {path.name: [] for path in paths}
-    seconds = dict.fromkeys(failed, 0.0)
-    for case in ET.parse(report).getroot().iter("testcase"):  # noqa: S314 - our own file
-        name = next(n for n in failed if case.get("classname").endswith(n))
-        seconds[name] += float(case.get("time"))
-        if case.find("failure") is not None or case.find("error") is not None:
-            failed[name].append(int(case.get("name").removeprefix("Cell ")))
-    assert max(seconds.values()) <= 30, seconds
-    return [failed[path.name] for path in paths], done.stdout[-6000:]
+class BesideNbval:
+    """A plugin that notes which cells fail, and which would against a `corrupted` notebook."""
+
+    def __init__(self, corrupted) -> None:
+        self.corrupted = code_cells(corrupted)
+        self.failed, self.found, self.seconds = [], [], 0.0
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item):
+        yield
+        outputs = coalesce_streams(self.corrupted[item.cell_num].outputs)
+        if not item.compare_outputs(item.test_outputs, outputs):
+            self.found.append(item.cell_num)
+
+    def pytest_runtest_logreport(self, report):
+        self.seconds += report.duration
+        if report.failed:
+            self.failed.append(int(report.nodeid.rpartition("::Cell ")[2]))
+
+
+def compare(desk, path, corrupted):
+    """Run a copied notebook under nbval, in this process; what was noted, and what it printed."""
+    noted = BesideNbval(corrupted)
+    options = [
+        *("-p", "nbval.plugin", "--capture=no", "--color=no", "-c", str(desk.ini)),
+        *("--nbval", f"--nbval-sanitize-with={SANITIZE}", "--nbval-cell-timeout=60"),
+    ]
+    own = desk.env | {
+        "STREAMLAB_REDIS_SERVER": str(find_redis(NEWEST).server),
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # those of this run are not for the one within
+    }
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        warnings.catch_warnings(action="ignore", category=ResourceWarning),  # of nbval's kernel
+    ):
+        for name, value in own.items():
+            patch.setenv(name, value)
+        patch.delenv("PYTEST_ADDOPTS", raising=False)
+        pytest.main([*options, str(path)], plugins=[noted])
+        gc.collect()
+    return noted, out.getvalue()[-6000:]
 
 
 def run_on(binary, desk, path):
@@ -160,16 +176,13 @@ def servers_at_hand(path):
 def test_a_notebook_alone_repeats_its_outputs_and_a_corrupted_one_is_found_at_its_cell(path, desk):
     servers_at_hand(path)
     print(f"STREAMLAB_TEST_SEED={SEED}")
-    copy = desk.copy(path)
-    notebook = read(copy)
-    corrupted_cell = corrupt(notebook, random.Random(f"{SEED} {path.stem}"))
-    last = code_cells(notebook)[corrupted_cell]
-    del notebook.cells[notebook.cells.index(last) + 1 :]  # what follows has been compared
-    corrupted_copy = copy.with_name("corrupted.ipynb")
-    nbformat.write(notebook, corrupted_copy)
-    (as_stored, corrupted), printed = compare(desk, copy, corrupted_copy)
-    assert as_stored == [], printed
-    assert corrupted == [corrupted_cell], printed
+    corrupted = read(path)
+    corrupted_cell = corrupt(corrupted, random.Random(f"{SEED} {path.stem}"))
+    noted, printed = compare(desk, desk.copy(path), corrupted)
+    assert noted.failed == [], printed
+    assert noted.found == [corrupted_cell]
+    assert f"{len(noted.corrupted)} passed" in printed  # none was left out
+    assert noted.seconds <= 30
 
 
 def test_storing_outputs_twice_changes_nothing(tmp_path, monkeypatch):

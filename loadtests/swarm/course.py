@@ -19,6 +19,7 @@ from swarm import live
 from swarm.here import HERE, Test
 from swarm.lab import LAB
 from swarm.messages import DID, DO, OVER, hear, obey
+from swarm.parts import options_of, runner_of
 from swarm.place import Place, open_server, used_bytes
 from swarm.settings import Settings, too_few
 from swarm.verdict import NOT_STARTED
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @events.init.add_listener
 def begin(environment: Environment, **_: Any) -> None:
     """Start the server, in one process only: --processes has forked before this."""
-    runner, options = environment.runner, environment.parsed_options
+    runner, options = runner_of(environment), options_of(environment)
     gevent.signal_handler(signal.SIGINT, interrupt)
     if isinstance(runner, WorkerRunner):
         runner.register_message(DO, obey, concurrent=True)
@@ -50,13 +51,13 @@ def begin(environment: Environment, **_: Any) -> None:
     runner.register_message(DID, hear)
     runner.register_message(OVER, over)
     if environment.web_ui:
-        live.serve(environment, LAB)
+        live.serve(environment, environment.web_ui, LAB)
 
 
 def leave(environment: Environment, **_: Any) -> None:
     """In a worker: end its users and report, before Locust tells the master that it is gone."""
     if HERE.used and not HERE.closed:
-        environment.runner.stop()
+        runner_of(environment).stop()
 
 
 def interrupt() -> None:
@@ -75,7 +76,7 @@ def refuse(options: Any, text: str) -> NoReturn:
 @events.test_start.add_listener
 def fresh(environment: Environment, **_: Any) -> None:
     """Give each test a stream of its own; Locust sends the options on to its workers."""
-    options = environment.parsed_options
+    options = options_of(environment)
     try:
         if LAB.server is not None:
             prepare(environment, LAB.server)
@@ -96,7 +97,7 @@ def fresh(environment: Environment, **_: Any) -> None:
 
 def prepare(environment: Environment, server: RedisServer | ReaderServer) -> None:
     """Create the stream, and forget the last test."""
-    options, old = environment.parsed_options, LAB.test
+    options, old = options_of(environment), LAB.test
     settings = Settings.of(vars(options))
     # A private server's URL is the path of a socket. The reader's own may hold a password: it is
     # in every worker's environment already, and goes nowhere else.
@@ -126,7 +127,7 @@ def over(environment: Environment, **_: Any) -> None:
 
 def stop_or_quit(environment: Environment) -> None:
     """End the test as Locust does after --run-time: without a web page, there is nothing more."""
-    options, runner = environment.parsed_options, environment.runner
+    options, runner = options_of(environment), runner_of(environment)
     if options.headless:
         runner.quit()
         return
@@ -134,4 +135,5 @@ def stop_or_quit(environment: Environment) -> None:
     if options.autostart and options.autoquit != -1:
         gevent.sleep(options.autoquit)
         runner.quit()
-        environment.web_ui.stop()
+        if environment.web_ui:
+            environment.web_ui.stop()

@@ -17,6 +17,7 @@ from streamlab.server.url import redact
 from swarm.here import HERE, Test, wait
 from swarm.lab import LAB
 from swarm.messages import CLOSE, FINISH, answer, everybody
+from swarm.parts import runner_of
 from swarm.place import used_bytes
 from swarm.printed import figures, printed
 from swarm.reasons import Ending
@@ -49,7 +50,7 @@ def drain(environment: Environment, **_: Any) -> None:
 
 def ended(environment: Environment, server: RedisServer | ReaderServer, test: Test) -> Ending:
     """Bring the test to its end, and look at what is left."""
-    runner, place = environment.runner, test.place
+    runner, place = runner_of(environment), test.place
     with server.client() as client:
         everybody(runner, FINISH, FINISH_S)
         backlog = place.waiting(client)
@@ -102,8 +103,8 @@ def end(environment: Environment, **_: Any) -> None:
     """End the test if Ctrl-C has not let it, then the server."""
     if LAB.server is None:
         return
-    if environment.runner.state != STATE_INIT:  # else there was no test to end
-        environment.runner.stop()
+    if (runner := runner_of(environment)).state != STATE_INIT:  # else there was no test to end
+        runner.stop()
     while LAB.draining:
         gevent.sleep(0.05)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import redis
 from flask import Blueprint, Response, jsonify, request
@@ -13,11 +13,14 @@ from streamlab.server.reader import URL_VARIABLE
 from swarm.here import HERE
 from swarm.options import OPTIONS
 from swarm.page import page, rows_of_tab
+from swarm.parts import options_of, runner_of
 from swarm.printed import figures
 from swarm.settings import Settings, too_few
 
 if TYPE_CHECKING:
+    from flask import Flask
     from locust.env import Environment
+    from locust.web import WebUI
 
     from swarm.lab import Lab
 
@@ -28,9 +31,9 @@ _COLUMNS = {"name": "latency, µs", "tasks": "tasks"} | {
 _OWN = ("hdr", "streamlab_stream", "streamlab_url")
 
 
-def serve(environment: Environment, lab: Lab) -> None:
+def serve(environment: Environment, web: WebUI, lab: Lab) -> None:
     """Add our routes to Locust's web page, before it is served."""
-    web, base = environment.web_ui, environment.parsed_options.web_base_path or ""
+    app, base = cast("Flask", web.app), options_of(environment).web_base_path or ""
     ours = Blueprint("streamlab", __name__, url_prefix=base or None)
 
     @ours.route("/streamlab")
@@ -43,7 +46,7 @@ def serve(environment: Environment, lab: Lab) -> None:
     def live_json() -> Response:
         return jsonify(now(environment, lab))
 
-    @web.app.before_request
+    @app.before_request
     def check_form() -> Response | None:
         """Locust would answer a value that it cannot convert with an error that nobody sees."""
         if request.method != "POST" or request.path != f"{base}/swarm":
@@ -51,7 +54,7 @@ def serve(environment: Environment, lab: Lab) -> None:
         fault = fault_of_form(environment, lab, request.form)
         return jsonify(success=False, message=fault, host=environment.host) if fault else None
 
-    @web.app.after_request
+    @app.after_request
     def add_row(response: Response) -> Response:
         """Fill the tab: Locust's page asks for its statistics every two seconds."""
         if request.path == f"{base}/stats/requests" and response.is_json:
@@ -60,7 +63,7 @@ def serve(environment: Environment, lab: Lab) -> None:
             response.set_data(jsonify({**response.get_json(), **more}).get_data())
         return response
 
-    web.app.register_blueprint(ours)
+    app.register_blueprint(ours)
     web.template_args |= _tab()
 
 
@@ -80,7 +83,7 @@ def _tab() -> dict[str, Any]:
 
 def fault_of_form(environment: Environment, lab: Lab, form: Any) -> str | None:
     """What is wrong with the web form, in words, or None."""
-    given = vars(environment.parsed_options)
+    given = vars(options_of(environment))
     try:
         for option in OPTIONS:
             if option.in_form and option.name in form and not isinstance(option.default, bool):
@@ -92,7 +95,7 @@ def fault_of_form(environment: Environment, lab: Lab, form: Any) -> str | None:
         asked = Settings.of(given | {n: _value(form[n], given[n]) for n in _ours(form)})
     except BadArgumentError as exc:
         return str(exc)
-    if environment.runner.state in (STATE_SPAWNING, STATE_RUNNING):
+    if runner_of(environment).state in (STATE_SPAWNING, STATE_RUNNING):
         kept = HERE.test is not None and asked == HERE.test.settings
         return None if kept else "a test that runs keeps its settings: stop it, and start it anew"
     if lab.server is None or not lab.server.running:
@@ -111,10 +114,10 @@ def _value(text: str, before: Any) -> Any:
 
 def now(environment: Environment, lab: Lab) -> dict[str, Any]:
     """The figures, as far as this process knows them; Locust's workers report every 3 s."""
-    state = environment.runner.state
+    state = runner_of(environment).state
     if lab.test is None:
         return {"state": state, "ended": False, "test": None, "fault": lab.fault}
-    whole = lab.collect(environment.runner)
+    whole = lab.collect(runner_of(environment))
     left: tuple[tuple[int | None, int | None], ...] = ((None, None),) * whole.groups
     if lab.verdict is None and lab.server is not None:
         try:

@@ -11,6 +11,7 @@ from locust.runners import STATE_MISSING, MasterRunner
 
 from swarm.here import HERE
 from swarm.lab import LAB
+from swarm.parts import runner_of, send
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -46,7 +47,7 @@ def obey(environment: Environment, msg: Any) -> None:
 
 def answer(environment: Environment, phase: str) -> None:
     """In a worker: say that it is done, with a report that nothing of it is missing from."""
-    environment.runner.send_message(DID, {"phase": phase, "streamlab": HERE.report()})
+    send(runner_of(environment), DID, {"phase": phase, "streamlab": HERE.report()})
 
 
 def hear(msg: Any, **_: Any) -> None:
@@ -68,7 +69,7 @@ def everybody(runner: Runner, phase: str, within_s: float) -> bool:
         return True
     LAB.answered = set(LAB.closed)
     LAB.known |= {worker.id for worker in runner.clients.all}
-    runner.send_message(DO, phase)
+    send(runner, DO, phase)
     deadline_s = time.monotonic() + within_s + _ANSWER_S
     while time.monotonic() < deadline_s:
         gone = {worker.id for worker in runner.clients.all if worker.state == STATE_MISSING}

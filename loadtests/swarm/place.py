@@ -135,7 +135,8 @@ class Place:
         if len(self.groups) == 1:
             return 0
         entry_id = client.xadd(self._seats, {"data": ""})
-        return (len(client.xrange(self._seats, max=str(entry_id))) - 1) % len(self.groups)
+        taken = client.xrange(self._seats, max=str(entry_id)) or []
+        return (len(taken) - 1) % len(self.groups)
 
     def drained(self, client: redis.Redis) -> bool:
         """Whether every task has been delivered to each group, and acknowledged where it is."""

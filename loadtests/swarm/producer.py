@@ -14,6 +14,7 @@ from streamlab.load.pace import paced
 from streamlab.load.payload import payload_of
 from swarm.here import HERE
 from swarm.messages import OVER
+from swarm.parts import runner_of
 from swarm.shapes import arrivals
 from swarm.users import StreamUser
 
@@ -56,7 +57,7 @@ class Producer(StreamUser):
         elif (batch := next(self.batches, None)) is None:
             HERE.sending = False
             HERE.tally.ended += 1
-            self.environment.runner.send_message(OVER)
+            runner_of(self.environment).send_message(OVER)
         elif HERE.sending:
             self.deliver(batch)
 
