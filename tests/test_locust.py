@@ -168,7 +168,12 @@ def test_the_master_listens_on_loopback_only():
     ran = start("--headless", "--processes", "1", *own_ports())
     try:
         process = psutil.Process(ran.pid)
-        addresses = poll(lambda: listening(process), timeout_s=20, what="the master's socket")
+
+        def addresses_of_the_living():
+            assert ran.poll() is None, ran.communicate()[0]
+            return listening(process)
+
+        addresses = poll(addresses_of_the_living, timeout_s=20, what="the master's socket")
         assert {address.ip for address in addresses} == {"127.0.0.1"}
     finally:
         os.killpg(ran.pid, signal.SIGTERM)

@@ -366,11 +366,11 @@ def test_what_was_taken_over_before_its_turn_is_not_begun(queue, r, key, done):
         if task.data == "slow":
             held = [line["message_id"] for line in r.xpending_range(key, "workers", "-", "+", 9)]
             r.xclaim(key, "workers", "thief", 0, held[-1:])
-            time.sleep(0.2)  # the heartbeat learns of it
+            time.sleep(1.0)  # the heartbeat learns of it; the thief's is not idle for min-idle
         done.append(task.data)
 
     queue.enqueue_many(["quick", "slow", "late"])
-    report = Worker(queue, work, min_idle_ms=300).run(idle_ms=20)
+    report = Worker(queue, work, min_idle_ms=1500).run(idle_ms=20)
     assert done == ["quick", "slow"]
     assert (report.done, report.expired) == (2, 1)
     assert held_by(r, key, "thief") == 1

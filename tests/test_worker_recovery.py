@@ -26,7 +26,7 @@ OPTIONS = ("--min-idle-ms", str(MIN_IDLE_MS), "--batch", "10")
 
 
 def kill_one(server, r, key, number):
-    """Kill a worker under load; seconds from the kill to each of its tasks' next beginning."""
+    """Kill the busiest of three; seconds from the kill to each of its tasks' next beginning."""
     queue = TaskQueue(r, key)
     tasks = 1000
     with contextlib.ExitStack() as stack:
@@ -37,11 +37,10 @@ def kill_one(server, r, key, number):
                 worker_process(server, key, "timed", *OPTIONS, work_s=long_s)
             )
 
-        start(), start()
-        victim = start()
+        workers = [start() for _ in range(3)]
         poll(lambda: len(r.keys(f"*{key}*:lease:*")) == 3, what="the start of three workers")
         queue.enqueue_many(str(n) for n in range(tasks))
-        poll(lambda: sum(f" {victim.pid} " in line for line in effects(r, key)) > 20 + number % 40)
+        victim = poll(lambda: at_work(workers, effects(r, key), 20 + number % 40), what="some work")
         victim.kill()
         victim.wait()
         killed_at = time.monotonic()
@@ -65,6 +64,11 @@ def kill_one(server, r, key, number):
             assert len(begun) == 1, f"a task that was alive ran twice: {task} {begun}"
         assert any((task, pid) in ended for pid in pids)
     return again_s
+
+
+def at_work(workers, lines, enough):
+    """The worker that has written more than `enough` of the lines; None while none has."""
+    return next((w for w in workers if sum(f" {w.pid} " in line for line in lines) > enough), None)
 
 
 def unread(r, key):
