@@ -17,6 +17,8 @@ from streamlab.server import found_redis
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import redis
+
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 NEWEST, OLDEST = "8.10.2", "6.2.14"
@@ -32,6 +34,16 @@ def poll(ask: Callable[[], T], *, timeout_s: float = 10.0, what: str = "it") -> 
         assert time.monotonic() < deadline, f"{what} did not happen within {timeout_s} s"
         time.sleep(0.005)
     return answer
+
+
+
+def handed_over(r: redis.Redis) -> None:
+    """Wait until the operating system has what `r`'s server replied to.
+
+    With ``everysec`` it replies while an fsync is under way, and puts its write off, up to 2 s.
+    """
+    pending = "aof_buffer_length"
+    poll(lambda: not r.info("persistence").get(pending), what="the write that was put off")
 
 
 def run_python(*args: str, timeout_s: float = 60.0, **options) -> subprocess.CompletedProcess[str]:

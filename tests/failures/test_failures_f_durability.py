@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
-from support import NEWEST, OLDEST, poll
+from support import NEWEST, OLDEST, handed_over, poll
 
 from streamlab.errors import ServerStartError
 from streamlab.faults import Action, Proxy, Rule
@@ -78,6 +78,7 @@ def test_with_an_append_only_file_a_killed_process_loses_nothing_replied_to(vers
     with RedisServer(version, persistence=persistence) as server, server.client() as r:
         fill(r, "tasks")
         go_on(r, "tasks")
+        handed_over(r)
         crash(server)
         assert ids(r, "tasks") == ["1-1", "2-1", "3-1", "4-1"]
         assert pending(r, "tasks") == ["2-1"]
@@ -88,10 +89,12 @@ def test_with_an_append_only_file_a_killed_process_loses_nothing_replied_to(vers
 def test_an_append_only_file_that_ends_early_undoes_an_ack_and_an_add_without_an_error(version):
     with RedisServer(version, persistence="everysec") as server, server.client() as r:
         fill(r, "tasks")
+        handed_over(r)
         [aof] = [path for path in server.folder.rglob("*.aof") if "base" not in path.name]
         on_disk = aof.stat().st_size
         go_on(r, "tasks")
         assert pending(r, "tasks") == ["2-1"]
+        handed_over(r)
         server.kill()
         os.truncate(aof, on_disk + 3)  # what the machine's death may leave
         server.restart()
