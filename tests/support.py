@@ -36,7 +36,6 @@ def poll(ask: Callable[[], T], *, timeout_s: float = 10.0, what: str = "it") -> 
     return answer
 
 
-
 def handed_over(r: redis.Redis) -> None:
     """Wait until the operating system has what `r`'s server replied to.
 

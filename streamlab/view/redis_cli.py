@@ -13,6 +13,7 @@ import contextlib
 import os
 import pty
 import secrets
+import select
 import signal
 import subprocess
 import tty
@@ -30,6 +31,8 @@ _ENDLESS = frozenset({b"MONITOR", b"PSUBSCRIBE", b"SSUBSCRIBE", b"SUBSCRIBE", b"
 _REFUSED = (b"(error)", b"QUEUED", b"Error:", b"Could not connect")
 #: What redis-cli writes to replace the line that it has just written.
 _WIPE = b"\r\x1b[K"
+#: How often we look whether we were interrupted, while redis-cli prints nothing.
+_WAKE_S = 0.25
 
 
 class RedisCli:
@@ -107,6 +110,9 @@ class RedisCli:
     _ended = False
 
     def _read(self) -> bytes:
+        # An interrupt just before a read that blocks would wait with it: none may block for long.
+        while not select.select([self._screen], [], [], _WAKE_S)[0]:
+            pass
         try:
             part = os.read(self._screen, 65536)
         except OSError:  # Linux says EIO where macOS reads nothing: nobody holds the terminal
