@@ -124,6 +124,11 @@ def follow(replica, master, port=None):
     replica.replicaof("127.0.0.1", port or to["port"])
     poll(lambda: replica.info("replication")["master_link_status"] == "up", what="the sync")
 
+    def online():  # the master learns of it a moment later
+        return master.info("replication").get("slave0", {}).get("state") == "online"
+
+    poll(online, what="the replica's word that it is there")
+
 
 @pytest.fixture(params=[NEWEST, OLDEST])
 def pair(request):
