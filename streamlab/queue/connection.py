@@ -14,6 +14,8 @@ from streamlab.errors import BadArgumentError, NotEnqueuedError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from redis.connection import Connection
+
     from streamlab.queue.task import Task
 
 #: Waiting times between attempts to connect: up to 2 s, doubling, with jitter.
@@ -90,20 +92,32 @@ def is_passing(exc: redis.ResponseError) -> bool:
     return isinstance(exc, _PASSING_CLASSES) or _PASSING_CODES.search(str(exc)) is not None
 
 
-def ensure_connected(
+def live_connection(
     client: redis.Redis, tasks: Sequence[Task], before: Sequence[Task] = ()
-) -> None:
-    """Have a live connection in the pool, so that a failure after this is a failure of the XADD.
+) -> Connection:
+    """Take a live connection out of the pool: a failure after this is a failure of the XADD.
 
     Raises
     ------
     NotEnqueuedError
         If none can be made: the tasks have definitely not been sent.
     """
-    pool = client.connection_pool
     try:
-        pool.release(_CONNECT_AGAIN.call_with_retry(pool.get_connection, lambda _: None))
+        return _CONNECT_AGAIN.call_with_retry(client.connection_pool.get_connection, lambda _: None)
     except (redis.ConnectionError, redis.TimeoutError) as exc:
         what = f"{len(tasks)} task(s) not sent" if tasks else "nothing was sent"
         msg = f"no connection to Redis ({exc}): {what}, send again later"
         raise NotEnqueuedError(msg, enqueued=before) from exc
+
+
+def ensure_connected(
+    client: redis.Redis, tasks: Sequence[Task], before: Sequence[Task] = ()
+) -> None:
+    """Have a live connection in the pool.
+
+    Raises
+    ------
+    NotEnqueuedError
+        If none can be made, as `live_connection`.
+    """
+    client.connection_pool.release(live_connection(client, tasks, before))
