@@ -19,6 +19,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from nbclient.exceptions import CellExecutionError
 from nbval.plugin import coalesce_streams
 from store_outputs import KERNEL, NOTEBOOKS, SANITIZE, all_notebooks, masked, run, store
 from support import NEWEST, OLDEST, ROOT, VERSIONS
@@ -44,6 +45,11 @@ LESSONS = [
 
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+
+
+def measures(path):
+    """Whether its cells assert how fast this machine is, which other tests share: it runs again."""
+    return path.parent.name == "5-measure"
 
 
 def read(path):
@@ -135,7 +141,13 @@ def compare(desk, path, corrupted):
 
 def run_on(binary, desk, path):
     """Run a notebook on private servers of `binary`'s version; what its outputs are then."""
-    return run(desk.copy(path), desk.env | {"STREAMLAB_REDIS_SERVER": str(binary.server)})
+    env = desk.env | {"STREAMLAB_REDIS_SERVER": str(binary.server)}
+    try:
+        return run(desk.copy(path), env)
+    except CellExecutionError:
+        if not measures(path):
+            raise
+        return run(desk.copy(path), env)
 
 
 def said(notebook):
@@ -179,6 +191,8 @@ def test_a_notebook_alone_repeats_its_outputs_and_a_corrupted_one_is_found_at_it
     corrupted = read(path)
     corrupted_cell = corrupt(corrupted, random.Random(f"{SEED} {path.stem}"))
     noted, printed = compare(desk, desk.copy(path), corrupted)
+    if noted.failed and measures(path):
+        noted, printed = compare(desk, desk.copy(path), corrupted)
     assert noted.failed == [], printed
     assert noted.found == [corrupted_cell]
     assert f"{len(noted.corrupted)} passed" in printed  # none was left out
@@ -221,7 +235,7 @@ MIDDLE = [version for version in VERSIONS if version not in {NEWEST, OLDEST}]
 
 # Of the lessons that measure, which take their time, one: all of them reach the server by one way,
 # and run on the oldest and the newest.
-SPARED = {p for p in PATHS if p.parent.name == "5-measure" and p.stem != "02-latency-and-load"}
+SPARED = {p for p in PATHS if measures(p) and p.stem != "02-latency-and-load"}
 
 
 @pytest.mark.parametrize("version", MIDDLE)
