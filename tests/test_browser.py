@@ -171,6 +171,9 @@ def run_all(page):
     begun = page.locator('.jp-InputPrompt:text-matches("^.([*]|1).:$")').first
     dialog = page.locator(".jp-Dialog")
     for _ in range(4):
+        if dialog.filter(has_text="Select Kernel").count():  # a slow start: Python 3 is chosen
+            dialog.locator(".jp-mod-accept").click()
+            dialog.wait_for(state="detached")
         assert dialog.count() == 0, dialog.all_inner_texts()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
