@@ -144,11 +144,14 @@ def test_a_crash_under_load_loses_no_reply_but_those_whose_write_was_put_off(ver
         thread = threading.Thread(target=load, args=(server,), daemon=True)
         thread.start()
         assert started.wait(10)
+        sure = len(replied)
+        handed_over(r)
         crash(server)
         thread.join(10)
         assert not thread.is_alive()
         kept = snapshot(r, "tasks")
         lost = [entry_id for entry_id in replied if entry_id not in kept]
+        assert kept.issuperset(replied[:sure])
         put_off = len(lost) if persistence == "everysec" else 0
         assert lost == replied[len(replied) - put_off :]  # the last ones, if any
 

@@ -19,8 +19,8 @@ from streamlab.measure.details import Details
 from streamlab.measure.folder import DETAILS, HDR, RUNS, Results, RunsCsv
 from streamlab.measure.runs import Mode
 from streamlab.report import charts
-from streamlab.report.charts import CHARTS, caption, drawn, figure, words
-from streamlab.report.charts.look import HOLLOW
+from streamlab.report.charts import CHARTS, caption, drawn, figure, look, marks, words
+from streamlab.report.charts.look import GREEN, HOLLOW, Pen
 from streamlab.report.page import write_report
 from streamlab.report.series import parts_of
 from streamlab.report.words import answer
@@ -483,3 +483,13 @@ def test_the_page_fits_the_window_and_shows_every_image(whole, page, theme, widt
             assert (paper == "rgb(255, 255, 255)") == (theme == "light")
         finally:
             browser.close()
+
+
+def test_a_legend_of_long_names_in_capitals_stays_within_its_figure():
+    own, _ = look.canvas(2.0)
+    names = [f"XREADGROUP CLAIM {n}" for n in range(9)]
+    marks.legend(own, [marks.key(Pen(name, GREEN, "o")) for name in names])
+    (key,) = own.legends
+    own.canvas.draw()
+    assert key.get_window_extent().x1 <= own.bbox.x1
+    assert key._ncols > 1

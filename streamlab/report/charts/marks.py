@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from matplotlib.lines import Line2D
 
-from streamlab.report.charts.look import GREY, HOLLOW, INK, WIDTH_IN
+from streamlab.report.charts.look import GREY, HOLLOW, INK
 from streamlab.report.chosen import values
 from streamlab.report.spread import spread
 
@@ -28,8 +28,6 @@ class _Judged(Protocol):
 
 # The height of a line of text, in points; labels closer than this are pushed apart.
 _LINE_PT = 11.5
-# What a key takes beside its letters, and a letter, in points.
-_KEY_PT, _LETTER_PT = 50.0, 4.9
 
 
 def dots(
@@ -132,25 +130,20 @@ def legend(figure: Figure, handles: Sequence[Any]) -> None:
     """Rows of keys above the axes, as many abreast as fit; none when there is nothing to tell."""
     if not handles:
         return
-    widths = [_KEY_PT + _LETTER_PT * len(str(handle.get_label())) for handle in handles]
-    columns = next(n for n in range(len(widths), 0, -1) if n == 1 or _wide(widths, n) <= WIDTH_IN)
-    figure.legend(
-        handles=list(handles),
-        loc="outside upper left",
-        ncols=columns,
-        frameon=False,
-        labelcolor=INK,
-        handlelength=3.2,
-        columnspacing=1.4,
-    )
-
-
-def _wide(widths_pt: Sequence[float], columns: int) -> float:
-    """How wide a legend is, in inches; the first columns may have a key more."""
-    each, more = divmod(len(widths_pt), columns)
-    ends = [each * (at + 1) + min(at + 1, more) for at in range(columns)]
-    starts = [0, *ends[:-1]]
-    return sum(max(widths_pt[a:b]) for a, b in zip(starts, ends, strict=True)) / 72
+    for columns in range(len(handles), 0, -1):
+        drawn = figure.legend(
+            handles=list(handles),
+            loc="outside upper left",
+            ncols=columns,
+            frameon=False,
+            labelcolor=INK,
+            handlelength=3.2,
+            columnspacing=1.4,
+        )
+        if drawn.get_window_extent().width <= figure.bbox.width:
+            return
+        if columns > 1:
+            drawn.remove()
 
 
 def key(pen: Pen, *, line: bool = True, marker: bool = True) -> Line2D:
